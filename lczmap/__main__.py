@@ -1,0 +1,5 @@
+"""`python -m lczmap <verb>`."""
+
+from lczmap.cli import main
+
+main()

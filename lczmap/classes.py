@@ -1,0 +1,120 @@
+"""The 17 Local Climate Zones: codes, names, colours, and the only converters between their numberings.
+
+Three numberings meet here: the *code* 1..17 on disk (LCZ Generator, So2Sat GUL), the *index* 0..16 inside
+networks (So2Sat one-hot order) and the *WUDAPT code* 1..10, 101..107 (older maps, UMEP, SUEWS).
+Sources: Stewart & Oke 2012 (classes); Demuzere et al. 2021 and 2022, LCZ Generator and global LCZ map (codes, colours).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+NODATA_CODE = 0  # on disk; transparent, because class E is pure black
+NUM_CLASSES = 17
+
+
+@dataclass(frozen=True)
+class LczClass:
+    """One Local Climate Zone; `code` is 1..17, `label` is 1..10 or A..G, `color` is #rrggbb."""
+
+    code: int
+    label: str
+    name: str
+    color: str
+
+    @property
+    def index(self) -> int:
+        """Position in a network's output, 0..16."""
+        return self.code - 1
+
+    @property
+    def is_built(self) -> bool:
+        """True for the built types 1..10, False for the land-cover types A..G."""
+        return self.code <= 10
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Colour as three integers 0..255."""
+        return int(self.color[1:3], 16), int(self.color[3:5], 16), int(self.color[5:7], 16)
+
+    @property
+    def title(self) -> str:
+        """Name as printed in legends, such as `LCZ A: Dense trees`."""
+        return f"LCZ {self.label}: {self.name}"
+
+
+CLASSES: tuple[LczClass, ...] = (
+    LczClass(1, "1", "Compact highrise", "#8c0000"),
+    LczClass(2, "2", "Compact midrise", "#d10000"),
+    LczClass(3, "3", "Compact lowrise", "#ff0000"),
+    LczClass(4, "4", "Open highrise", "#bf4d00"),
+    LczClass(5, "5", "Open midrise", "#ff6600"),
+    LczClass(6, "6", "Open lowrise", "#ff9955"),
+    LczClass(7, "7", "Lightweight lowrise", "#faee05"),
+    LczClass(8, "8", "Large lowrise", "#bcbcbc"),
+    LczClass(9, "9", "Sparsely built", "#ffccaa"),
+    LczClass(10, "10", "Heavy industry", "#555555"),
+    LczClass(11, "A", "Dense trees", "#006a00"),
+    LczClass(12, "B", "Scattered trees", "#00aa00"),
+    LczClass(13, "C", "Bush, scrub", "#648525"),
+    LczClass(14, "D", "Low plants", "#b9db79"),
+    LczClass(15, "E", "Bare rock or paved", "#000000"),
+    LczClass(16, "F", "Bare soil or sand", "#fbf7ae"),
+    LczClass(17, "G", "Water", "#6a6aff"),
+)
+LABELS: tuple[str, ...] = tuple(c.label for c in CLASSES)
+
+_BY_LABEL = {c.label: c for c in CLASSES}
+
+
+def code_to_index(code: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Convert codes 1..17 (disk) to indices 0..16 (network); any other value is a ValueError."""
+    code = np.asarray(code)
+    if code.size and (code.min() < 1 or code.max() > NUM_CLASSES):
+        bad = sorted(set(np.unique(code).tolist()) - set(range(1, NUM_CLASSES + 1)))
+        raise ValueError(f"expected LCZ codes 1..17, got {bad}")
+    return code.astype(np.int64) - 1
+
+
+def index_to_code(index: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Convert indices 0..16 (network) to codes 1..17 (disk); any other value is a ValueError."""
+    index = np.asarray(index)
+    if index.size and (index.min() < 0 or index.max() >= NUM_CLASSES):
+        raise ValueError(f"expected LCZ indices 0..16, got {int(index.min())}..{int(index.max())}")
+    return (index + 1).astype(np.uint8)
+
+
+def parse_class(text: str | int) -> LczClass:
+    """Read one class from what people write: `6`, `A`, `LCZ 6`, `lcz_a`, `14`, `104`.
+
+    Accepts the labels 1..10 and A..G, the codes 11..17 and the WUDAPT codes 101..107.
+    ValueError for anything else.
+    """
+    word = str(text).strip().upper().removeprefix("LCZ").strip(" _-:")
+    if word.endswith(".0"):  # a code that a data frame turned into a float
+        word = word[:-2]
+    if word in _BY_LABEL:
+        return _BY_LABEL[word]
+    if word.isdigit():
+        number = int(word)
+        if 101 <= number <= 107:
+            number -= 90
+        if 1 <= number <= NUM_CLASSES:
+            return CLASSES[number - 1]
+    raise ValueError(f"expected an LCZ class (1..10, A..G, 11..17 or 101..107), got {text!r}")
+
+
+def code_to_wudapt(code: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Convert codes 0..17 to WUDAPT codes 0, 1..10, 101..107 (11 becomes 101)."""
+    code = np.asarray(code)
+    if code.size and (code.min() < 0 or code.max() > NUM_CLASSES):
+        raise ValueError(f"expected LCZ codes 0..17, got {int(code.min())}..{int(code.max())}")
+    return np.where(code > 10, code + 90, code).astype(np.uint8)
+
+
+def palette() -> dict[int, tuple[int, int, int, int]]:
+    """Return the raster colour table {code: (r, g, b, alpha)}; nodata 0 is fully transparent."""
+    return {NODATA_CODE: (0, 0, 0, 0)} | {c.code: (*c.rgb, 255) for c in CLASSES}

@@ -1,0 +1,207 @@
+"""What a city run computes: every key with its type, unit and default. Nothing here says how or where to run.
+
+configfiles.py reads it from YAML. Snakemake needs it when it parses, so this module imports pydantic only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+PRETRAINED = ("gul_s2", "sen2lcz")
+"""Networks whose weights are public: they need no training areas."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Sensor = Literal["sentinel-1", "sentinel-2"]
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class BoundingBox(Section):
+    """An area of interest as a box."""
+
+    bbox: tuple[float, float, float, float]
+    """West, south, east, north in units of `crs`."""
+    crs: str = "EPSG:4326"
+    """Coordinate reference system of the box."""
+
+
+class Sentinel2(Section):
+    """Multispectral scenes."""
+
+    source: Literal["simulate", "local"] = "simulate"
+    """Where scenes come from: `simulate` (the demo city) or `local` (a folder described by an archive.yaml)."""
+    archive: str | None = None
+    """With `local`: the archive.yaml (docs/data.md)."""
+    level: Literal["L1C", "L2A"] = "L1C"
+    """Processing level: L1C is top-of-atmosphere reflectance, L2A surface reflectance."""
+    cloud_mask: Literal["auto", "source", "s2cloudless", "none"] = "auto"
+    """`source`: the mask that came with the scene; `auto`: that one, else s2cloudless."""
+
+
+class Sentinel1(Section):
+    """Radar scenes."""
+
+    use: Literal["required", "off"] = "required"
+    """`off` maps from Sentinel-2 alone."""
+    source: Literal["simulate", "local"] = "simulate"
+    """Where scenes come from, as for sentinel2."""
+    archive: str | None = None
+    """With `local`: the archive.yaml; may be the same as sentinel2's."""
+    channels: Literal["so2sat8", "grd4"] = "so2sat8"
+    """`so2sat8`: the eight complex and filtered channels of So2Sat; `grd4`: VH and VV intensities, also filtered."""
+    orbit: Literal["any", "ascending", "descending"] = "any"
+    """Orbit direction of the pass that is used."""
+
+
+class Simulation(Section):
+    """The demo city; used when a source is `simulate`."""
+
+    seed: int = Field(default=1, ge=0)
+    """Seed of the simulated city."""
+    size_m: int = Field(default=12_000, ge=3_000, le=30_000)
+    """Width and height of the simulated city in metres."""
+
+
+class Map(Section):
+    """The map."""
+
+    pixel_size_m: int = Field(default=100, ge=10, multiple_of=10)
+    """Pixel size of the map in metres, a multiple of 10: one patch is classified per map pixel."""
+    tile_px: int = Field(default=2000, ge=100)
+    """Width of a processing block in 10 m pixels; the map does not depend on it."""
+
+
+class Training(Section):
+    """Where a network learns its classes."""
+
+    labels: Literal["areas", "teacher"] = "areas"
+    """`areas`: polygons of known class; `teacher`: the class probabilities of another network (distillation)."""
+    areas: str | None = None
+    """Training areas: WUDAPT KML/KMZ, GeoPackage, GeoJSON or shapefile. The simulated city brings its own."""
+    field: str | None = None
+    """Attribute that holds the class, where the file has several candidates."""
+    validation: float = Field(default=0.15, ge=0, lt=0.5)
+    """Share of each class's polygons that is kept for validation."""
+    test: float = Field(default=0.25, ge=0, lt=0.5)
+    """Share of each class's polygons that is kept for the accuracy report."""
+    teacher: Name | None = None
+    """With labels `teacher`: which network of `compare` teaches."""
+    half: Literal["west", "east", "north", "south"] = "west"
+    """With labels `teacher`: the half of the city that is taught; the other half tests."""
+    gap_m: int = Field(default=320, ge=0)
+    """With labels `teacher`: distance between taught and tested cells in metres; 320 keeps patches apart."""
+    seed: int = Field(default=47, ge=0)
+    """Seed of the split and of the training (47: Lan et al., BP-LCZ)."""
+
+
+class Model(Section):
+    """One network."""
+
+    name: Name = "bp_lcz_eb_cnn"
+    """Architecture; `lczmap list-models` names them."""
+    id: Name | None = None
+    """Name of its folder; defaults to `name`. Needed where one architecture is used twice."""
+    preset: Name | None = None
+    """Training recipe: a file name in lczmap/training/presets without .yaml."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keys of the preset to replace."""
+    sensors: tuple[Sensor, ...] = ("sentinel-1", "sentinel-2")
+    """What the network sees."""
+    checkpoint: str | None = None
+    """A trained checkpoint of ours (.safetensors) to load instead of training."""
+    weights: str | None = None
+    """A public network's weight file (Keras HDF5) that is already on disk; else it is downloaded."""
+
+    @property
+    def key(self) -> str:
+        """Name of its folder."""
+        return self.id or self.name
+
+    @property
+    def is_pretrained(self) -> bool:
+        """True for the public networks."""
+        return self.name in PRETRAINED
+
+    @property
+    def is_trained(self) -> bool:
+        """True where the run trains it."""
+        return not self.is_pretrained and self.checkpoint is None
+
+
+class Config(Section):
+    """One city run."""
+
+    city: Name = "demo"
+    """Name of the city: folder name, lower case."""
+    aoi: str | BoundingBox = "config/aoi/demo.geojson"
+    """Area of interest: a polygon file (GeoJSON, GeoPackage, KML, shapefile; any CRS) or {bbox: [...], crs: ...}."""
+    start: date = date(2024, 5, 1)
+    """First day of the period."""
+    end: date = date(2024, 9, 30)
+    """Last day of the period."""
+    sentinel2: Sentinel2 = Sentinel2()
+    sentinel1: Sentinel1 = Sentinel1()
+    simulation: Simulation = Simulation()
+    map: Map = Map()
+    training: Training = Training()
+    model: Model = Model()
+    compare: tuple[Model, ...] = ()
+    """Further networks that map the same city: names, or sections like `model`."""
+    allow_level_mismatch: bool = False
+    """Let a network see pixels of another processing level or calibration than it was trained on."""
+
+    @field_validator("compare", mode="before")
+    @classmethod
+    def _names_are_models(cls, value: object) -> object:
+        if isinstance(value, (list, tuple)):
+            return tuple({"name": item} if isinstance(item, str) else item for item in value)
+        return value
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = list(self._problems())
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.end < self.start:
+            yield f"expected `end` on or after `start`, got {self.start} and {self.end}"
+        for name, section in (("sentinel2", self.sentinel2), ("sentinel1", self.sentinel1)):
+            used = name == "sentinel2" or self.sentinel1.use != "off"
+            if used and section.source == "local" and section.archive is None:
+                yield f"`{name}.source: local` needs `{name}.archive`, the archive.yaml of your scenes"
+        keys = [m.key for m in self.models]
+        if len(set(keys)) != len(keys):
+            yield f"two networks share a name in {keys}; give one of them an `id`"
+        if any(m.is_trained for m in self.models):
+            yield from self._label_problems()
+
+    def _label_problems(self) -> Iterator[str]:
+        if self.training.labels == "teacher":
+            teachers = [m.key for m in self.compare if not m.is_trained]
+            if self.training.teacher not in teachers:
+                yield f"`training.teacher` must be a ready network of `compare` {teachers}, got {self.training.teacher}"
+        elif self.training.areas is None and self.sentinel2.source != "simulate":
+            yield (
+                f"the network {self.model.name!r} needs training areas: set `training.areas`, or choose a public "
+                f"network ({', '.join(PRETRAINED)}) as `model.name`"
+            )
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """All networks of the run, the main one first."""
+        return (self.model, *self.compare)
+
+    @property
+    def period(self) -> str:
+        """Name of the period's folder, `<start>_<end>`."""
+        return f"{self.start}_{self.end}"

@@ -1,0 +1,115 @@
+"""What a run was made of (run.json), and what a person wants to see when it is done."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lczmap
+
+LIBRARIES = ("torch", "lightning", "transformers", "numpy", "rasterio", "odc-geo", "scikit-learn", "numba")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON under a temporary name, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def run_record(
+    config: Mapping[str, Any], scenes: Mapping[str, Any], shifts: Mapping[str, Any] | None, checkpoints: Sequence[Path]
+) -> dict[str, Any]:
+    """Return what another person needs to repeat or to question a map.
+
+    Software versions, the configuration with every default, ids of the scenes, the estimated shifts, and the
+    SHA-256 of the weights. No paths of this machine beyond those the configuration names, no credentials.
+    """
+    return {
+        "lczmap": lczmap.__version__,
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "attribution": attribution(scenes),
+        "config": config,
+        "scenes": [{key: scene[key] for key in ("id", "sensor", "datetime", "state")} for scene in scenes["scenes"]],
+        "coregistration": shifts,
+        "networks": [_network(path) for path in checkpoints],
+    }
+
+
+def attribution(scenes: Mapping[str, Any]) -> str:
+    """Return the sentence that Copernicus data ask for, or say that the scenes are simulated."""
+    if any(str(scene["platform"]).startswith("simulat") for scene in scenes["scenes"]):
+        return "Simulated scenes: this map shows no real place."
+    years = sorted({str(scene["datetime"])[:4] for scene in scenes["scenes"]})
+    return f"Contains modified Copernicus Sentinel data {', '.join(years)}."
+
+
+def _network(path: Path) -> dict[str, Any]:
+    description = json.loads(path.with_suffix(".json").read_text())
+    return {"name": description["name"], "sha256": sha256(path), "channels": description["channels"]}
+
+
+def summary(folder: Path, benchmarks: Path) -> str:
+    """Return what a run made, its accuracy and the time of each step, as text for a terminal.
+
+    `folder` is results/<city>/<period>, `benchmarks` the folder where Snakemake put its measurements.
+    """
+    lines = [f"{folder}:"]
+    lines += [f"  {path.relative_to(folder)}" for path in sorted(_products(folder))]
+    lines += ["", *_accuracy_lines(folder)]
+    steps = dict(_steps(benchmarks, folder.parent.name, folder.name))
+    if steps:
+        lines += ["", f"{'step':<18}{'jobs':>5}{'seconds':>9}{'peak MiB':>10}"]
+        lines += [f"{name:<18}{jobs:>5}{seconds:>9.1f}{peak:>10.0f}" for name, (jobs, seconds, peak) in steps.items()]
+    return "\n".join(lines)
+
+
+def _products(folder: Path) -> Iterator[Path]:
+    for name in ("lcz.tif", "probabilities.tif", "accuracy.json", "agreement.json", "map.png", "run.json"):
+        yield from folder.rglob(name)
+
+
+def _accuracy_lines(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("accuracy.json")):
+        result = json.loads(path.read_text())
+        yield f"{_network_of(path, folder)}: overall accuracy {result['oa']:.3f} on reference polygons (test split)"
+    for path in sorted(folder.rglob("agreement.json")):
+        result = json.loads(path.read_text())
+        yield f"{_network_of(path, folder)}: agreement with the teacher {result['agreement']['value']:.3f}"
+
+
+def _network_of(path: Path, folder: Path) -> str:
+    return "main network" if path.parent == folder else path.parent.name
+
+
+def _steps(benchmarks: Path, city: str, period: str) -> Iterator[tuple[str, tuple[int, float, float]]]:
+    for rule in sorted(benchmarks.iterdir()) if benchmarks.is_dir() else []:
+        files = [f for f in rule.glob("*.tsv") if f.stem == city or f.stem.startswith(f"{city}_{period}")]
+        rows = [next(csv.DictReader(f.open(), delimiter="\t")) for f in files]
+        if rows:
+            peak = max(_number(row["max_rss"]) for row in rows)
+            yield rule.name, (len(rows), sum(_number(row["s"]) for row in rows), peak)
+
+
+def _number(text: str) -> float:
+    return float(text) if text not in ("-", "NA") else 0.0

@@ -1,0 +1,335 @@
+"""Reading and writing rasters: the only module that opens them.
+
+Arrays are (band, y, x), rows run north to south, missing pixels are NaN in float arrays. Every writer writes to a
+temporary name in the same folder and renames at the end, so a file under its final name is complete.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from xml.sax.saxutils import escape
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.shutil import copy as copy_raster
+from rasterio.warp import reproject, transform_bounds
+from rasterio.windows import Window
+
+from lczmap.classes import CLASSES, NODATA_CODE, palette
+
+ResamplingName = Literal["nearest", "bilinear", "cubic", "average"]
+StackEncoding = Literal["float32", "uint16_reflectance"]
+Float = npt.NDArray[np.float32]
+
+REFLECTANCE_SCALE = 10_000  # DN per unit reflectance in stacks, as in Sentinel-2 products
+_STATE_PREFIX = "LCZMAP_STATE_"
+_MARGIN_PX = 4  # source pixels read beyond the target, for the interpolation kernels
+_GTIFF = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Channels of one sensor on one grid.
+
+    `pixels` is (channel, y, x) float32 in the physical units of channels.py, NaN where missing; `state` says how
+    the pixels were made (level, calibration, looks …).
+    """
+
+    pixels: Float
+    channels: tuple[str, ...]
+    geobox: GeoBox
+    state: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_onto(
+    path: Path | str,
+    geobox: GeoBox,
+    *,
+    band: int = 1,
+    resampling: ResamplingName = "bilinear",
+    shift_m: tuple[float, float] = (0.0, 0.0),
+    crs: str | None = None,
+    transform: Sequence[float] | None = None,
+    nodata: float | None = None,
+) -> Float:
+    """Read one band of a raster onto the pixels of `geobox`; (y, x), NaN where the source has no data.
+
+    Only the source's window around the target is read. `crs` and `transform` (a, b, c, d, e, f) replace the file's
+    own georeference; `shift_m` (east, north) is added to the source's coordinates, in metres of the target CRS,
+    before resampling, so one interpolation does all. `nodata` replaces the file's own nodata value.
+    ValueError for a file that cannot be read, has no such band or no georeference.
+    """
+    with _opened(path) as source:
+        if not 1 <= band <= source.count:
+            raise ValueError(f"{path}: expected band {band}, the file has {source.count}")
+        source_crs = crs or source.crs
+        if source_crs is None:
+            raise ValueError(f"{path}: the raster has no CRS; describe it with `crs` and `transform`")
+        source_transform = Affine(*transform) if transform is not None else source.transform
+        # moving the source by (east, north) is the same as moving the target back
+        target = Affine.translation(-shift_m[0], -shift_m[1]) @ geobox.transform
+        window = _source_window(source, source_transform, source_crs, target, geobox)
+        out = np.full(geobox.shape, np.nan, np.float32)
+        if window is None:
+            return out
+        pixels = _read_window(path, source, band, window, source.nodata if nodata is None else nodata)
+        reproject(
+            pixels,
+            out,
+            src_transform=source_transform @ Affine.translation(window.col_off, window.row_off),
+            src_crs=source_crs,
+            src_nodata=np.nan,
+            dst_transform=target,
+            dst_crs=str(geobox.crs),
+            dst_nodata=np.nan,
+            resampling=Resampling[resampling],
+            tolerance=0,  # exact coordinates, so that tiles of any size agree at their borders
+        )
+        return out
+
+
+def band_names(path: Path | str) -> tuple[str, ...]:
+    """Return the band descriptions of a raster; an unnamed band is an empty string."""
+    with _opened(path) as source:
+        return tuple(d or "" for d in source.descriptions)
+
+
+def footprint(
+    path: Path | str, target_crs: str, *, crs: str | None = None, transform: Sequence[float] | None = None
+) -> tuple[float, float, float, float]:
+    """Return a raster's bounds (west, south, east, north) in `target_crs`; `crs`, `transform` as in `read_onto`."""
+    with _opened(path) as source:
+        source_crs = crs or source.crs
+        if source_crs is None:
+            raise ValueError(f"{path}: the raster has no CRS; describe it with `crs` and `transform`")
+        affine = Affine(*transform) if transform is not None else source.transform
+        west, north = affine @ (0, 0)
+        east, south = affine @ (source.width, source.height)
+        bounds: tuple[float, float, float, float] = transform_bounds(source_crs, target_crs, west, south, east, north)
+        return bounds
+
+
+def write_stack(path: Path, stack: Stack, *, encoding: StackEncoding = "float32") -> None:
+    """Write a stack as GeoTIFF with named bands and its state as tags.
+
+    `uint16_reflectance` stores round(reflectance · 10000) clipped to 1..65535, 0 where missing; `float32` stores
+    the values, NaN where missing.
+    """
+    if stack.pixels.shape != (len(stack.channels), *stack.geobox.shape):
+        raise ValueError(f"expected {len(stack.channels)} channels of {stack.geobox.shape}, got {stack.pixels.shape}")
+    if encoding == "uint16_reflectance":
+        scaled = np.clip(np.rint(stack.pixels * REFLECTANCE_SCALE), 1, 65535)
+        pixels: npt.NDArray[Any] = np.where(np.isnan(stack.pixels), 0, scaled).astype(np.uint16)
+        nodata, scales = 0.0, 1 / REFLECTANCE_SCALE
+    else:
+        pixels, nodata, scales = stack.pixels.astype(np.float32), math.nan, 1.0
+    tags = {_STATE_PREFIX + key: value for key, value in stack.state.items()}
+    with _new_raster(path, pixels, stack.geobox, nodata=nodata, names=stack.channels, tags=tags) as target:
+        target.scales = [scales] * len(stack.channels)
+
+
+def read_stack(path: Path, *, window: tuple[slice, slice] | None = None) -> Stack:
+    """Read a stack that `write_stack` wrote, or the (rows, columns) `window` of it, in physical units."""
+    with _opened(path) as source:
+        full = GeoBox(source.shape, source.transform, source.crs)
+        geobox = full if window is None else full[window]
+        read = None if window is None else Window.from_slices(*window, *source.shape)
+        pixels = _checked_read(path, source, read)
+        if source.dtypes[0] == "uint16":
+            pixels = np.where(pixels == 0, np.nan, pixels / np.float32(REFLECTANCE_SCALE)).astype(np.float32)
+        names = tuple(d or "" for d in source.descriptions)
+        state = {k.removeprefix(_STATE_PREFIX): v for k, v in source.tags().items() if k.startswith(_STATE_PREFIX)}
+        return Stack(pixels.astype(np.float32, copy=False), names, geobox, state)
+
+
+def write_cells(
+    path: Path,
+    array: npt.NDArray[Any],
+    geobox: GeoBox,
+    *,
+    names: Sequence[str],
+    nodata: float | None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Write (band, y, x) of any dtype as a plain tiled GeoTIFF with named bands."""
+    with _new_raster(path, array, geobox, nodata=nodata, names=names, tags=tags or {}):
+        pass
+
+
+def read_cells(path: Path, *, expected: GeoBox | None = None) -> tuple[npt.NDArray[Any], GeoBox]:
+    """Read all bands (band, y, x) in the file's own dtype, and their geobox.
+
+    ValueError when `expected` is given and the file lies on another grid.
+    """
+    with _opened(path) as source:
+        geobox = GeoBox(source.shape, source.transform, source.crs)
+        if expected is not None and geobox != expected:
+            raise ValueError(
+                f"{path}: expected the grid {expected.shape} at {tuple(expected.transform)[:6]} in {expected.crs}, "
+                f"got {geobox.shape} at {tuple(geobox.transform)[:6]} in {geobox.crs}"
+            )
+        return _checked_read(path, source, None), geobox
+
+
+def write_probabilities(
+    path: Path,
+    parts: Iterator[tuple[tuple[slice, slice], Float]],
+    geobox: GeoBox,
+    *,
+    tags: Mapping[str, str],
+) -> None:
+    """Write the 17-band probability map from parts ((rows, columns), (17, y, x)); NaN where a cell has none.
+
+    Parts are written as they come, so memory holds one at a time. A cell that no part covers stays NaN.
+    """
+    names = [c.title for c in CLASSES]
+    with _temporary(path) as temporary:
+        profile = _profile(geobox, len(names), "float32", math.nan)
+        with rasterio.open(temporary, "w", **profile, predictor=3) as target:
+            target.descriptions = names
+            target.update_tags(**tags)
+            for (rows, cols), probabilities in parts:
+                target.write(probabilities, window=Window.from_slices(rows, cols))
+
+
+def write_class_map(path: Path, codes: npt.NDArray[np.uint8], geobox: GeoBox, *, tags: Mapping[str, str]) -> None:
+    """Write the class map as cloud-optimised GeoTIFF: codes 1..17 (y, x), 0 = nodata and transparent.
+
+    The file carries the official colours, the 17 class names (as GDAL category names, in the `.aux.xml` beside
+    it) and overviews by mode, so that no overview shows a class that is not there.
+    """
+    if codes.dtype != np.uint8 or codes.max(initial=0) > len(CLASSES):
+        raise ValueError(f"expected uint8 codes 0..{len(CLASSES)}, got {codes.dtype} up to {codes.max(initial=0)}")
+    with _temporary(path) as temporary:
+        plain = temporary.with_suffix(".plain.tif")
+        try:
+            with rasterio.open(plain, "w", **_profile(geobox, 1, "uint8", NODATA_CODE)) as target:
+                target.write(codes, 1)
+                target.write_colormap(1, palette())
+                target.descriptions = ["LCZ"]
+                target.update_tags(**tags)
+            copy_raster(plain, temporary, driver="COG", compress="deflate", overview_resampling="mode", blocksize=256)
+        finally:
+            plain.unlink(missing_ok=True)
+    _write_category_names(path)
+
+
+def read_class_map(path: Path) -> tuple[npt.NDArray[np.uint8], GeoBox]:
+    """Read an LCZ map as uint8 codes 0..17 (y, x); ValueError for any other value."""
+    bands, geobox = read_cells(path)
+    codes = bands[0]
+    if codes.min(initial=0) < 0 or codes.max(initial=0) > len(CLASSES):
+        raise ValueError(f"{path}: expected LCZ codes 0..17, got {codes.min()}..{codes.max()}")
+    return codes.astype(np.uint8), geobox
+
+
+def _write_category_names(path: Path) -> None:
+    # rasterio has no call for category names: GDAL reads them from this side-car file
+    names = "".join(f"<Category>{escape(name)}</Category>" for name in ["", *(c.title for c in CLASSES)])
+    text = f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand></PAMDataset>\n'
+    with _temporary(path.with_name(path.name + ".aux.xml")) as temporary:
+        temporary.write_text(text)
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[Any]:
+    try:
+        source = rasterio.open(path)
+    except RasterioIOError as error:
+        missing = isinstance(path, Path) and not path.exists()
+        remedy = "no such file" if missing else f"not a readable raster ({error}); fetch or make it again"
+        raise ValueError(f"{path}: {remedy}") from error
+    with source:
+        yield source
+
+
+def _checked_read(path: Path | str, source: Any, window: Window | None) -> npt.NDArray[Any]:
+    try:
+        array: npt.NDArray[Any] = source.read(window=window)
+    except RasterioError as error:
+        raise ValueError(f"{path}: the raster is corrupt ({error}); fetch or make it again") from error
+    return array
+
+
+def _source_window(
+    source: Any, source_transform: Affine, source_crs: Any, target: Affine, geobox: GeoBox
+) -> Window | None:
+    height, width = geobox.shape
+    west, north = target @ (0, 0)
+    east, south = target @ (width, height)
+    left, bottom, right, top = transform_bounds(str(geobox.crs), source_crs, west, south, east, north, densify_pts=21)
+    corners = [~source_transform @ corner for corner in ((left, top), (right, top), (left, bottom), (right, bottom))]
+    cols, rows = [c for c, _ in corners], [r for _, r in corners]
+    col0, col1 = max(math.floor(min(cols)) - _MARGIN_PX, 0), min(math.ceil(max(cols)) + _MARGIN_PX, source.width)
+    row0, row1 = max(math.floor(min(rows)) - _MARGIN_PX, 0), min(math.ceil(max(rows)) + _MARGIN_PX, source.height)
+    if col0 >= col1 or row0 >= row1:
+        return None
+    return Window(col0, row0, col1 - col0, row1 - row0)
+
+
+def _read_window(path: Path | str, source: Any, band: int, window: Window, nodata: float | None) -> Float:
+    try:
+        raw = source.read(band, window=window)
+    except RasterioError as error:
+        raise ValueError(f"{path}: the raster is corrupt ({error}); fetch or make it again") from error
+    pixels: Float = raw.astype(np.float32)
+    if nodata is not None and not math.isnan(nodata):
+        pixels[raw == nodata] = np.nan
+    return pixels
+
+
+def _profile(geobox: GeoBox, count: int, dtype: str, nodata: float | None) -> dict[str, Any]:
+    height, width = geobox.shape
+    georeference = {"crs": str(geobox.crs), "transform": geobox.transform}
+    return {
+        **_GTIFF,
+        **georeference,
+        "height": height,
+        "width": width,
+        "count": count,
+        "dtype": dtype,
+        "nodata": nodata,
+    }
+
+
+@contextmanager
+def _new_raster(
+    path: Path,
+    array: npt.NDArray[Any],
+    geobox: GeoBox,
+    *,
+    nodata: float | None,
+    names: Sequence[str],
+    tags: Mapping[str, str],
+) -> Iterator[Any]:
+    if array.ndim != 3 or array.shape[0] != len(names) or array.shape[1:] != tuple(geobox.shape):
+        raise ValueError(f"expected {len(names)} bands of {tuple(geobox.shape)}, got {array.shape}")
+    with (
+        _temporary(path) as temporary,
+        rasterio.open(temporary, "w", **_profile(geobox, array.shape[0], str(array.dtype), nodata)) as target,
+    ):
+        target.write(array)
+        target.descriptions = list(names)
+        target.update_tags(**tags)
+        yield target
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

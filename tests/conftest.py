@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of small real data, or skip: it is not part of the repository."""
+    folder = Path(os.environ.get("LCZMAP_REAL_DATA", REPOSITORY / ".." / "shared" / "data")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"real data not found at {folder}; set LCZMAP_REAL_DATA to run this test")
+    return folder

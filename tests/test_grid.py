@@ -1,0 +1,131 @@
+import numpy as np
+import pyproj
+import pytest
+import shapely
+
+from lczmap.aoi import bbox_aoi
+from lczmap.grid import (
+    HALO_PX,
+    Grid,
+    aoi_cells,
+    make_grid,
+    patch_start,
+    tile,
+    tile_cells,
+    tile_geobox,
+    tile_of_cell,
+    tiles,
+    utm_crs,
+)
+
+UTM33 = "EPSG:32633"
+
+
+def city(**options: int) -> Grid:
+    return make_grid(bbox_aoi([380_040, 5_800_000, 392_000, 5_812_060], UTM33), **{"tile_px": 500, **options})
+
+
+def test_the_corner_is_a_multiple_of_the_cell_so_neighbours_share_cells() -> None:
+    grid = city()
+    assert (grid.crs, grid.west % 100, grid.north % 100) == (UTM33, 0, 0)
+    neighbour = make_grid(bbox_aoi([391_950, 5_800_030, 399_000, 5_807_000], UTM33))
+    assert (neighbour.west - grid.west) % 100 == 0
+    assert (neighbour.north - grid.north) % 100 == 0
+
+
+def test_the_grid_covers_the_area_and_not_much_more() -> None:
+    grid = city()
+    west, south, east, north = grid.aoi.bounds
+    box = grid.geobox.boundingbox
+    assert box.left <= west + 1 and box.right >= east - 1 and box.top >= north - 1 and box.bottom <= south + 1
+    assert max(west - box.left, box.right - east, box.top - north, south - box.bottom) < 101
+
+
+def test_an_area_on_cell_borders_gets_no_further_cells() -> None:
+    grid = make_grid(bbox_aoi([500_000, 0, 510_000, 20_000], "EPSG:32631"))  # on the meridian: edges stay straight
+    assert (grid.west, grid.north, grid.cells_shape) == (500_000, 20_000, (200, 100))
+
+
+def test_tiles_cover_every_cell_once() -> None:
+    grid = city()
+    count = np.zeros(grid.cells_shape, int)
+    for t in tiles(grid):
+        count[tile_cells(grid, t)] += 1
+    assert (count == 1).all()
+    for row, col in [(0, 0), (49, 50), (120, 119)]:
+        rows, cols = tile_cells(grid, tile(grid, tile_of_cell(grid, row, col)))
+        assert rows.start <= row < rows.stop and cols.start <= col < cols.stop
+
+
+@pytest.mark.parametrize("cell_m", [10, 50, 100, 200])
+def test_the_halo_holds_every_patch_of_a_tile(cell_m: int) -> None:
+    grid = city(cell_m=cell_m)
+    for t in tiles(grid):
+        for start, length, cells in zip((t.row, t.col), (t.height, t.width), tile_cells(grid, t), strict=True):
+            assert patch_start(cells.start, grid.cell_px) >= start - HALO_PX
+            assert patch_start(cells.stop - 1, grid.cell_px) + 32 <= start + length + HALO_PX
+
+
+def test_a_patch_is_centred_on_its_cell() -> None:
+    assert patch_start(0, 10) == -11  # pixels -11..20 around the centre at 5
+    assert patch_start(3, 10) + 16 == 35
+    assert patch_start(2, 5) == -4  # centre 12.5: half a pixel towards the start
+
+
+def test_a_tiles_pixels_lie_on_the_citys_grid() -> None:
+    grid = city()
+    box = tile_geobox(grid, tile(grid, "r001c001"))
+    assert (box.transform.c, box.transform.f) == (grid.west + 5000 - 160, grid.north - 5000 + 160)
+    assert box.shape == (532, 532)
+
+
+def test_cells_whose_centre_is_outside_the_area_are_not_mapped() -> None:
+    to_lonlat = pyproj.Transformer.from_crs(UTM33, "EPSG:4326", always_xy=True)
+    triangle = shapely.transform(
+        shapely.Polygon([(400_000, 5_800_000), (401_000, 5_800_000), (400_000, 5_801_000)]),
+        lambda xy: np.column_stack(to_lonlat.transform(xy[:, 0], xy[:, 1])),
+    )
+    inside = aoi_cells(make_grid(triangle))
+    assert inside.shape == (10, 10)
+    assert inside[9, 0] and not inside[0, 9]
+    assert abs(inside.sum() - 50) <= 5  # the diagonal runs through centres
+
+
+def test_json_round_trip_keeps_the_grid() -> None:
+    assert Grid.from_json(city().to_json()) == city()
+
+
+def test_the_southern_hemisphere_has_its_own_zones() -> None:
+    assert utm_crs(bbox_aoi([151.0, -34.0, 151.3, -33.7])) == "EPSG:32756"
+
+
+def test_an_area_across_the_antimeridian_is_one_piece() -> None:
+    grid = make_grid(bbox_aoi([179.9, -17.0, -179.9, -16.8]))
+    assert grid.crs in ("EPSG:32760", "EPSG:32701")
+    assert 20_000 < grid.width * 10 < 23_000
+
+
+def test_an_area_across_a_zone_edge_is_one_grid() -> None:
+    grid = make_grid(bbox_aoi([11.9, 48.0, 12.2, 48.2]))
+    assert grid.crs == UTM33
+    assert 21_000 < grid.width * 10 < 24_000
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ([0, 0, 20, 1], "split the area at a zone border"),
+        ([5, 70, 7, 85], r"UTM covers -80\.\.84"),
+        ([7, 0, 11, 8], r"at most 500 km"),
+    ],
+)
+def test_an_area_too_large_for_one_grid_says_so(box: list[float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_grid(bbox_aoi(box))
+
+
+def test_sizes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 10 m, got 25 m"):
+        city(cell_m=25)
+    with pytest.raises(ValueError, match="multiple of 10 px"):
+        city(tile_px=505)

@@ -1,0 +1,176 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from rio_cogeo import cog_validate
+
+from lczmap.classes import CLASSES
+from lczmap.raster import (
+    Stack,
+    band_names,
+    footprint,
+    read_cells,
+    read_class_map,
+    read_onto,
+    read_stack,
+    write_cells,
+    write_class_map,
+    write_probabilities,
+    write_stack,
+)
+
+UTM = "EPSG:32633"
+
+
+def geobox(rows: int, cols: int, *, west: float = 400_000, north: float = 5_800_000, size: float = 10) -> GeoBox:
+    return GeoBox((rows, cols), Affine(size, 0, west, 0, -size, north), UTM)
+
+
+def painted(path: Path, box: GeoBox) -> Path:
+    """Each pixel holds its own centre's easting minus 400 km, so a reading says where it came from."""
+    x = box.transform.c + (np.arange(box.shape[1]) + 0.5) * box.transform.a - 400_000
+    write_cells(path, np.tile(x.astype(np.float32), (1, box.shape[0], 1)), box, names=["x"], nodata=None)
+    return path
+
+
+def test_reading_onto_a_window_lands_on_the_right_pixels(tmp_path: Path) -> None:
+    source = painted(tmp_path / "x.tif", geobox(50, 60))
+    pixels = read_onto(source, geobox(4, 5, west=400_100, north=5_799_900))
+    np.testing.assert_allclose(pixels, np.tile([105, 115, 125, 135, 145], (4, 1)), atol=1e-3)
+
+
+def test_a_shift_moves_the_picture_east(tmp_path: Path) -> None:
+    source = painted(tmp_path / "x.tif", geobox(50, 60))
+    pixels = read_onto(source, geobox(4, 5, west=400_100, north=5_799_900), shift_m=(3.0, 0.0))
+    np.testing.assert_allclose(pixels[0], np.array([105, 115, 125, 135, 145]) - 3, atol=1e-3)
+
+
+def test_pixels_outside_the_source_are_missing(tmp_path: Path) -> None:
+    source = painted(tmp_path / "x.tif", geobox(10, 10))
+    half = read_onto(source, geobox(10, 10, west=400_050), resampling="nearest")
+    assert np.isnan(half[:, 5:]).all()
+    assert np.isfinite(half[:, :5]).all()
+    assert np.isnan(read_onto(source, geobox(10, 10, west=500_000))).all()
+
+
+def test_a_scene_in_the_neighbouring_zone_lands_within_a_tenth_of_a_pixel(tmp_path: Path) -> None:
+    zone32 = GeoBox((400, 400), Affine(10, 0, 800_000, 0, -10, 5_800_000), "EPSG:32632")
+    east, north = np.meshgrid(800_005 + 10.0 * np.arange(400), 5_799_995 - 10.0 * np.arange(400))
+    write_cells(tmp_path / "z.tif", np.stack([east, north]).astype(np.float32), zone32, names=["e", "n"], nodata=None)
+    west, south, right, top = footprint(tmp_path / "z.tif", UTM)
+    target = geobox(20, 20, west=round((west + right) / 2, -1), north=round((south + top) / 2, -1))
+    x, y = np.meshgrid(target.transform.c + 5 + 10.0 * np.arange(20), target.transform.f - 5 - 10.0 * np.arange(20))
+    import pyproj
+
+    expected = pyproj.Transformer.from_crs(UTM, "EPSG:32632", always_xy=True).transform(x, y)
+    for band in (1, 2):
+        assert np.abs(read_onto(tmp_path / "z.tif", target, band=band) - expected[band - 1]).max() < 1.0  # m
+
+
+def test_the_given_georeference_replaces_the_files_own(tmp_path: Path) -> None:
+    source = painted(tmp_path / "x.tif", geobox(50, 60))
+    moved = (10.0, 0.0, 401_000.0, 0.0, -10.0, 5_800_000.0)
+    pixels = read_onto(source, geobox(2, 2, west=401_000), crs=UTM, transform=moved)
+    np.testing.assert_allclose(pixels[0], [5, 15], atol=1e-3)
+
+
+def test_nodata_stays_missing_and_does_not_bleed(tmp_path: Path) -> None:
+    array = np.full((1, 6, 6), 100, np.uint16)
+    array[0, :, 3] = 0
+    write_cells(tmp_path / "dn.tif", array, geobox(6, 6), names=["B2"], nodata=0)
+    pixels = read_onto(tmp_path / "dn.tif", geobox(6, 6), resampling="bilinear")
+    assert np.isnan(pixels[:, 3]).all()
+    assert set(np.unique(np.delete(pixels, 3, axis=1))) == {100.0}
+
+
+def test_a_reflectance_stack_round_trips_with_names_state_and_nodata(tmp_path: Path) -> None:
+    pixels = np.array([[[0.1234, np.nan], [0.0, 2.8]]], np.float32)
+    write_stack(
+        tmp_path / "s2.tif", Stack(pixels, ("B2",), geobox(2, 2), {"level": "L1C"}), encoding="uint16_reflectance"
+    )
+    back = read_stack(tmp_path / "s2.tif")
+    np.testing.assert_allclose(back.pixels, [[[0.1234, np.nan], [0.0001, 2.8]]], atol=1e-6)
+    assert (back.channels, dict(back.state)) == (("B2",), {"level": "L1C"})
+    assert back.geobox == geobox(2, 2)
+    with rasterio.open(tmp_path / "s2.tif") as raw:
+        assert raw.read(1).tolist() == [[1234, 0], [1, 28000]]
+        assert (raw.nodata, raw.scales[0]) == (0, 1e-4)
+
+
+def test_a_window_of_a_stack_is_the_stacks_window(tmp_path: Path) -> None:
+    pixels = np.arange(60, dtype=np.float32).reshape(1, 6, 10)
+    write_stack(tmp_path / "s.tif", Stack(pixels, ("VV",), geobox(6, 10)))
+    part = read_stack(tmp_path / "s.tif", window=(slice(1, 3), slice(4, 7)))
+    np.testing.assert_array_equal(part.pixels, pixels[:, 1:3, 4:7])
+    assert part.geobox == geobox(6, 10)[1:3, 4:7]
+
+
+def test_the_class_map_is_a_valid_cog_with_colours_and_names(tmp_path: Path) -> None:
+    codes = np.random.default_rng(0).integers(0, 18, (700, 900)).astype(np.uint8)
+    path = tmp_path / "lcz.tif"
+    write_class_map(path, codes, geobox(700, 900, size=100), tags={"MODEL": "test"})
+    valid, errors, _ = cog_validate(path, strict=True)
+    assert valid, errors
+    with rasterio.open(path) as source:
+        colours = source.colormap(1)
+        assert colours[0][3] == 0
+        assert [colours[c.code][:3] for c in CLASSES] == [c.rgb for c in CLASSES]
+        assert (source.nodata, source.dtypes, source.tags()["MODEL"]) == (0, ("uint8",), "test")
+        assert source.overviews(1)
+        overview = source.read(1, out_shape=(350, 450))
+    assert overview.max() <= 17
+    assert read_class_map(path)[0].tolist() == codes.tolist()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["lcz.tif", "lcz.tif.aux.xml"]
+    assert "<Category>LCZ A: Dense trees</Category>" in (tmp_path / "lcz.tif.aux.xml").read_text()
+
+
+def test_the_overview_shows_the_most_frequent_class(tmp_path: Path) -> None:
+    codes = np.full((512, 512), 6, np.uint8)
+    codes[::2, ::2] = 17  # a quarter of every 2×2 block
+    write_class_map(tmp_path / "lcz.tif", codes, geobox(512, 512, size=100), tags={})
+    with rasterio.open(tmp_path / "lcz.tif", overview_level=0) as overview:
+        assert set(np.unique(overview.read(1))) == {6}
+
+
+def test_probabilities_are_written_in_parts(tmp_path: Path) -> None:
+    part = np.full((17, 2, 3), 1 / 17, np.float32)
+    box = geobox(2, 6, size=100)
+    write_probabilities(tmp_path / "p.tif", iter([((slice(0, 2), slice(3, 6)), part)]), box, tags={})
+    array, _ = read_cells(tmp_path / "p.tif", expected=box)
+    assert np.isnan(array[:, :, :3]).all()
+    np.testing.assert_array_equal(array[:, :, 3:], part)
+    assert band_names(tmp_path / "p.tif")[10] == "LCZ A: Dense trees"
+
+
+def test_a_corrupt_raster_is_named(tmp_path: Path) -> None:
+    source = painted(tmp_path / "x.tif", geobox(300, 300))
+    source.write_bytes(source.read_bytes()[:2000])
+    with pytest.raises(ValueError, match=r"x\.tif.*(corrupt|not a readable raster)"):
+        read_onto(source, geobox(300, 300))
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    def parts():  # type: ignore[no-untyped-def]
+        yield (slice(0, 1), slice(0, 1)), np.zeros((17, 1, 1), np.float32)
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        write_probabilities(tmp_path / "p.tif", parts(), geobox(2, 2), tags={})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_raster_on_another_grid_is_refused(tmp_path: Path) -> None:
+    source = painted(tmp_path / "x.tif", geobox(5, 5))
+    with pytest.raises(ValueError, match="expected the grid"):
+        read_cells(source, expected=geobox(5, 6))
+
+
+def test_a_missing_file_and_a_missing_band_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no such file"):
+        read_stack(tmp_path / "none.tif")
+    source = painted(tmp_path / "x.tif", geobox(5, 5))
+    with pytest.raises(ValueError, match="expected band 2, the file has 1"):
+        read_onto(source, geobox(5, 5), band=2)
