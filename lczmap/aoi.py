@@ -41,6 +41,15 @@ def read_aoi(path: Path) -> BaseGeometry:
     return checked_area(shapely.union_all(polygons), str(path))
 
 
+def parse_bbox(text: str) -> tuple[float, float, float, float] | None:
+    """Read `west,south,east,north`; None where the text is no four numbers (a file name)."""
+    try:
+        west, south, east, north = map(float, text.split(","))
+    except ValueError:
+        return None
+    return west, south, east, north
+
+
 def bbox_aoi(bounds: Sequence[float], crs: str = LONLAT) -> BaseGeometry:
     """Return the area of a bounding box (west, south, east, north) in `crs`, in longitude and latitude.
 

@@ -60,6 +60,11 @@ class Sentinel1(Section):
     orbit: Literal["any", "ascending", "descending"] = "any"
     """Orbit direction of the pass that is used."""
 
+    @field_validator("use", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: object) -> object:
+        return "off" if value is False else value  # YAML reads a bare `off` as false
+
 
 class Simulation(Section):
     """The demo city; used when a source is `simulate`."""
@@ -175,15 +180,28 @@ class Config(Section):
     def _problems(self) -> Iterator[str]:
         if self.end < self.start:
             yield f"expected `end` on or after `start`, got {self.start} and {self.end}"
-        for name, section in (("sentinel2", self.sentinel2), ("sentinel1", self.sentinel1)):
-            used = name == "sentinel2" or self.sentinel1.use != "off"
-            if used and section.source == "local" and section.archive is None:
-                yield f"`{name}.source: local` needs `{name}.archive`, the archive.yaml of your scenes"
+        yield from self._source_problems()
+        for model in self.models:
+            if not self.sensors_of(model):
+                yield f"the network {model.key!r} sees no sensor; `sentinel1.use` is off"
         keys = [m.key for m in self.models]
         if len(set(keys)) != len(keys):
             yield f"two networks share a name in {keys}; give one of them an `id`"
         if any(m.is_trained for m in self.models):
             yield from self._label_problems()
+
+    def _source_problems(self) -> Iterator[str]:
+        sections: dict[str, Sentinel1 | Sentinel2] = {"sentinel2": self.sentinel2}
+        if self.sees_radar:
+            sections["sentinel1"] = self.sentinel1
+        for name, section in sections.items():
+            if section.source == "local" and section.archive is None:
+                yield f"`{name}.source: local` needs `{name}.archive`, the archive.yaml of your scenes"
+        if len({section.source == "simulate" for section in sections.values()}) > 1:
+            yield (
+                "one sensor is simulated and the other is real; set both sources, or `sentinel1.use: off` to map "
+                "without radar"
+            )
 
     def _label_problems(self) -> Iterator[str]:
         if self.training.labels == "teacher":
@@ -200,6 +218,17 @@ class Config(Section):
     def models(self) -> tuple[Model, ...]:
         """All networks of the run, the main one first."""
         return (self.model, *self.compare)
+
+    @property
+    def sees_radar(self) -> bool:
+        """True where a network of the run sees Sentinel-1."""
+        return any(self.sensors_of(m) != ("sentinel-2",) for m in self.models)
+
+    def sensors_of(self, model: Model) -> tuple[Sensor, ...]:
+        """Return what a network sees in this run; the public networks see Sentinel-2 alone."""
+        if model.is_pretrained:
+            return ("sentinel-2",)
+        return tuple(s for s in model.sensors if s != "sentinel-1" or self.sentinel1.use != "off")
 
     @property
     def period(self) -> str:

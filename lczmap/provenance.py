@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,28 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import lczmap
+from lczmap.files import sha256
 
 LIBRARIES = ("torch", "lightning", "transformers", "numpy", "rasterio", "odc-geo", "scikit-learn", "numba")
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal text."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON under a temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def run_record(
@@ -62,6 +42,16 @@ def attribution(scenes: Mapping[str, Any]) -> str:
         return "Simulated scenes: this map shows no real place."
     years = sorted({str(scene["datetime"])[:4] for scene in scenes["scenes"]})
     return f"Contains modified Copernicus Sentinel data {', '.join(years)}."
+
+
+def map_tags(checkpoint: Path) -> dict[str, str]:
+    """Return the tags of a map: software version, network, and the SHA-256 of its weights."""
+    network = _network(checkpoint)
+    return {
+        "TIFFTAG_SOFTWARE": f"lczmap {lczmap.__version__}",
+        "LCZMAP_NETWORK": network["name"],
+        "LCZMAP_WEIGHTS_SHA256": network["sha256"],
+    }
 
 
 def _network(path: Path) -> dict[str, Any]:

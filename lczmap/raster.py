@@ -26,6 +26,7 @@ from rasterio.warp import reproject, transform_bounds
 from rasterio.windows import Window
 
 from lczmap.classes import CLASSES, NODATA_CODE, palette
+from lczmap.files import replacing
 
 ResamplingName = Literal["nearest", "bilinear", "cubic", "average"]
 StackEncoding = Literal["float32", "uint16_reflectance"]
@@ -193,7 +194,7 @@ def write_probabilities(
     Parts are written as they come, so memory holds one at a time. A cell that no part covers stays NaN.
     """
     names = [c.title for c in CLASSES]
-    with _temporary(path) as temporary:
+    with replacing(path) as temporary:
         profile = _profile(geobox, len(names), "float32", math.nan)
         with rasterio.open(temporary, "w", **profile, predictor=3) as target:
             target.descriptions = names
@@ -210,7 +211,7 @@ def write_class_map(path: Path, codes: npt.NDArray[np.uint8], geobox: GeoBox, *,
     """
     if codes.dtype != np.uint8 or codes.max(initial=0) > len(CLASSES):
         raise ValueError(f"expected uint8 codes 0..{len(CLASSES)}, got {codes.dtype} up to {codes.max(initial=0)}")
-    with _temporary(path) as temporary:
+    with replacing(path) as temporary:
         plain = temporary.with_suffix(".plain.tif")
         try:
             with rasterio.open(plain, "w", **_profile(geobox, 1, "uint8", NODATA_CODE)) as target:
@@ -237,7 +238,7 @@ def _write_category_names(path: Path) -> None:
     # rasterio has no call for category names: GDAL reads them from this side-car file
     names = "".join(f"<Category>{escape(name)}</Category>" for name in ["", *(c.title for c in CLASSES)])
     text = f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand></PAMDataset>\n'
-    with _temporary(path.with_name(path.name + ".aux.xml")) as temporary:
+    with replacing(path.with_name(path.name + ".aux.xml")) as temporary:
         temporary.write_text(text)
 
 
@@ -315,21 +316,10 @@ def _new_raster(
     if array.ndim != 3 or array.shape[0] != len(names) or array.shape[1:] != tuple(geobox.shape):
         raise ValueError(f"expected {len(names)} bands of {tuple(geobox.shape)}, got {array.shape}")
     with (
-        _temporary(path) as temporary,
+        replacing(path) as temporary,
         rasterio.open(temporary, "w", **_profile(geobox, array.shape[0], str(array.dtype), nodata)) as target,
     ):
         target.write(array)
         target.descriptions = list(names)
         target.update_tags(**tags)
         yield target
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

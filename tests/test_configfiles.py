@@ -18,7 +18,7 @@ aoi: {bbox: [-9.25, 38.65, -9.05, 38.85]}
 start: 2023-05-01
 end: 2023-08-31
 sentinel2: {source: local, archive: scenes/archive.yaml}
-sentinel1: {use: "off"}
+sentinel1: {use: off}
 """
 
 
@@ -29,6 +29,12 @@ def test_every_key_has_a_default_that_maps_the_demo(tmp_path: Path) -> None:
 def test_a_city_file_is_read_alone(tmp_path: Path) -> None:
     config = load(tmp_path, LOCAL + "model: {name: gul_s2}")
     assert (config.city, config.period, config.map.pixel_size_m) == ("lisbon", "2023-05-01_2023-08-31", 100)
+
+
+def test_radar_is_needed_only_by_networks_that_see_it(tmp_path: Path) -> None:
+    assert load(tmp_path, "city: demo").sees_radar
+    assert not load(tmp_path, "model: {name: gul_s2}").sees_radar
+    assert not load(tmp_path, "sentinel1: {use: off}").sees_radar
 
 
 def test_the_command_line_replaces_single_keys(tmp_path: Path) -> None:
@@ -66,6 +72,8 @@ def test_networks_to_compare_may_be_names(tmp_path: Path) -> None:
         ("start: 2024-06-01\nend: 2024-05-01", "expected `end` on or after `start`, got 2024-06-01 and 2024-05-01"),
         ("sentinel2: {source: local}", r"`sentinel2\.source: local` needs `sentinel2\.archive`"),
         (LOCAL, "needs training areas"),
+        (LOCAL.replace("sentinel1: {use: off}", "training: {areas: a.kml}"), "one sensor is simulated"),
+        ("sentinel1: {use: off}\ncompare: [{name: a, sensors: [sentinel-1]}]", "'a' sees no sensor"),
         ("compare: [eb_cnn, eb_cnn]", "two networks share a name"),
         ("training: {labels: teacher, teacher: gul_s2}", r"`training\.teacher` must be a ready network"),
         ("city: Großstadt", "`city`"),

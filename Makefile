@@ -1,0 +1,50 @@
+# Everything a user runs. `make demo` and `make test` set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= 2
+# Further arguments for the installer, such as your own index: make demo PIP_ARGS="--index-url …"
+PIP_ARGS ?=
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+# uv reads its own variables: let it look where pip was told to look
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.PHONY: demo test unit-test lint setup clean help
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+demo: setup ## map the simulated demo city
+	PATH="$(abspath $(BIN)):$$PATH" snakemake --cores $(CORES)
+	$(BIN)/python -m lczmap summarise-run results/demo/*/
+
+test: setup ## run all tests
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+
+unit-test: setup ## run the tests that do not start Snakemake
+	$(BIN)/python -m pytest -m "not workflow"
+
+lint: setup ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	PATH="$(abspath $(BIN)):$$PATH" snakemake --lint
+
+setup: $(VENV)/.installed ## virtual environment with pinned dependencies
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "lczmap needs Python 3.11, 3.12 or 3.13; name one: make demo PYTHON=python3.12" >&2; exit 1; }
+ifneq ($(UV),)
+	test -x $(BIN)/python || uv venv --python $(PYTHON) $(VENV)
+	uv pip install --python $(BIN)/python $(PIP_ARGS) -c constraints.txt -e '.[workflow,dev]'
+else
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[workflow,dev]'
+endif
+	@touch $@
+
+clean: ## remove results and intermediate files, keep the environment
+	rm -rf results resources logs .snakemake

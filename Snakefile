@@ -1,0 +1,24 @@
+"""lczmap: Local Climate Zone maps of cities. What to compute: config/README.md; how to run: profiles/."""
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/scenes.smk"
+include: "workflow/rules/model.smk"
+include: "workflow/rules/map.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        wanted_files(),

@@ -1,0 +1,268 @@
+"""Reads the configuration and answers the rules' questions about it; no rules here."""
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from lczmap.aoi import bbox_aoi, read_aoi
+from lczmap.config import BoundingBox, Config, Model
+from lczmap.configfiles import expand, load_configs
+from lczmap.grid import Grid, make_grid, tiles
+
+ROOT = Path(workflow.basedir)
+
+# Jobs import this clone's package, in any working directory and after any environment is activated
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(ROOT))}; ")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One city and period: its configuration and grid."""
+
+    config: Config
+    grid: Grid
+
+    @property
+    def folder(self) -> str:
+        return f"results/{self.config.city}/{self.config.period}"
+
+    @property
+    def tiles(self) -> list[str]:
+        return [tile.name for tile in tiles(self.grid)]
+
+
+def aoi_argument(config):
+    """The AOI as the verb `define-grid` takes it: a file, or `west,south,east,north` with a CRS."""
+    if isinstance(config.aoi, BoundingBox):
+        return ",".join(map(str, config.aoi.bbox))
+    return str(expand(config.aoi, ROOT))
+
+
+def grid_of(config):
+    if isinstance(config.aoi, BoundingBox):
+        aoi = bbox_aoi(config.aoi.bbox, config.aoi.crs)
+    else:
+        aoi = read_aoi(expand(config.aoi, ROOT))
+    return make_grid(aoi, cell_m=config.map.pixel_size_m, tile_px=config.map.tile_px)
+
+
+def read_runs():
+    # A city's file replaces the default one: Snakemake would merge them key by key
+    files = workflow.overwrite_configfiles or [ROOT / "config" / "config.yaml"]
+    try:
+        configs = load_configs(
+            [Path(f) for f in files],
+            root=ROOT,
+            overrides=workflow.config_settings.config,
+        )
+        runs = {(c.city, c.period): Run(c, grid_of(c)) for c in configs}
+        check_shared_files(list(runs.values()))
+    except ValueError as error:
+        raise WorkflowError(str(error))
+    return runs
+
+
+def check_shared_files(runs):
+    """Refuse runs that disagree on a file they share: a city's grid, a public network's weights."""
+    grids, weights = {}, {}
+    for run in runs:
+        if grids.setdefault(run.config.city, run.grid) != run.grid:
+            raise ValueError(
+                f"two periods of {run.config.city} have different areas or pixel sizes; rename one city"
+            )
+        for model in run.config.models:
+            if (
+                model.is_pretrained
+                and weights.setdefault(model.name, model.weights) != model.weights
+            ):
+                raise ValueError(
+                    f"two cities name different `weights` for {model.name}; use one file"
+                )
+
+
+RUNS = read_runs()
+
+
+wildcard_constraints:
+    city="|".join(sorted({city for city, _ in RUNS})),
+    period="|".join(sorted({period for _, period in RUNS})),
+    tile=r"r\d+c\d+",
+    model=r"[a-z0-9][a-z0-9_-]*",
+
+
+def run_of(wildcards):
+    if hasattr(wildcards, "period"):
+        return RUNS[wildcards.city, wildcards.period]
+    return next(run for (city, _), run in RUNS.items() if city == wildcards.city)
+
+
+def setting(path):
+    """An input function for `params`: the value at `path` in the run's configuration, such as `map.tile_px`."""
+
+    def value(wildcards):
+        found = run_of(wildcards).config
+        for key in path.split("."):
+            found = getattr(found, key)
+        return found
+
+    return value
+
+
+def model_of(wildcards):
+    return next(m for m in run_of(wildcards).config.models if m.key == wildcards.model)
+
+
+def model_setting(key):
+    def value(wildcards):
+        return getattr(model_of(wildcards), key)
+
+    return value
+
+
+def archive_of(sensor):
+    """The archive.yaml of a sensor: the configured one, or the simulated city's."""
+
+    def path(wildcards):
+        section = getattr(run_of(wildcards).config, sensor)
+        if section.source == "simulate":
+            return f"resources/simulation/{wildcards.city}/archive.yaml"
+        return str(expand(section.archive, ROOT))
+
+    return path
+
+
+def sentinel1_archive(wildcards):
+    return archive_of("sentinel1")(wildcards) if uses_radar(wildcards) else []
+
+
+def uses_radar(wildcards):
+    return run_of(wildcards).config.sees_radar
+
+
+def labels_of(wildcards):
+    """What the patches are labelled by: training areas, or the map of the network that teaches."""
+    run = run_of(wildcards)
+    if run.config.training.labels == "teacher":
+        return f"{run.folder}/models/{run.config.training.teacher}/probabilities.tif"
+    if run.config.training.areas is None:
+        return f"resources/simulation/{wildcards.city}/training_areas.kml"
+    return str(expand(run.config.training.areas, ROOT))
+
+
+def teacher_map(wildcards):
+    return (
+        labels_of(wildcards)
+        if run_of(wildcards).config.training.labels == "teacher"
+        else []
+    )
+
+
+def split_arguments(training):
+    """How `select-patches` divides the labels into training, validation and test."""
+    if training.labels == "teacher":
+        return f"--teacher-half {training.half} --gap {training.gap_m}"
+    field = f"--field {shlex.quote(training.field)} " if training.field else ""
+    return f"{field}--validation {training.validation} --test {training.test} --seed {training.seed}"
+
+
+def stacks(sensors_of):
+    """The tile stacks of the sensors that `sensors_of(wildcards)` names, one tile or all."""
+
+    def paths(wildcards):
+        run = run_of(wildcards)
+        names = [wildcards.tile] if hasattr(wildcards, "tile") else run.tiles
+        files = {"sentinel-1": "s1", "sentinel-2": "s2"}
+        return [
+            f"{run.folder}/tiles/{tile}/{files[s]}.tif"
+            for s in sensors_of(wildcards)
+            for tile in names
+        ]
+
+    return paths
+
+
+def sensors_of_model(wildcards):
+    return run_of(wildcards).config.sensors_of(model_of(wildcards))
+
+
+def sensors_of_main(wildcards):
+    config = run_of(wildcards).config
+    return config.sensors_of(config.model)
+
+
+def checkpoint_path(run, model):
+    if model.checkpoint is not None:
+        return str(expand(model.checkpoint, ROOT))
+    if model.is_pretrained:
+        return f"resources/pretrained/{model.name}.safetensors"
+    return f"{run.folder}/models/{model.key}/checkpoint.safetensors"
+
+
+def checkpoint_of_model(wildcards):
+    return checkpoint_path(run_of(wildcards), model_of(wildcards))
+
+
+def checkpoint_of_main(wildcards):
+    run = run_of(wildcards)
+    return checkpoint_path(run, run.config.model)
+
+
+def pretrained_weights(wildcards):
+    """The public network's weight file: the configured one, or the one to download."""
+    for run in RUNS.values():
+        for model in run.config.models:
+            if model.name == wildcards.pretrained and model.weights is not None:
+                return str(expand(model.weights, ROOT))
+    return f"resources/pretrained/{wildcards.pretrained}.h5"
+
+
+def tile_maps(wildcards, folder):
+    return [
+        f"{folder}/tiles/{tile}/probabilities.tif" for tile in run_of(wildcards).tiles
+    ]
+
+
+def tile_maps_of_main(wildcards):
+    return tile_maps(wildcards, run_of(wildcards).folder)
+
+
+def tile_maps_of_model(wildcards):
+    return tile_maps(wildcards, f"{run_of(wildcards).folder}/models/{wildcards.model}")
+
+
+def truth_of(wildcards):
+    if run_of(wildcards).config.sentinel2.source == "simulate":
+        return f"resources/simulation/{wildcards.city}/truth.tif"
+    return []
+
+
+def has_labels(config):
+    return config.training.labels == "areas" and (
+        config.training.areas is not None or config.sentinel2.source == "simulate"
+    )
+
+
+def map_folders(run):
+    """The folder of every network's map, the main one's first."""
+    return [run.folder, *(f"{run.folder}/models/{m.key}" for m in run.config.compare)]
+
+
+def wanted_of(run):
+    folders = map_folders(run)
+    files = [
+        f"{f}/{name}"
+        for f in folders
+        for name in ("lcz.tif", "probabilities.tif", "map.png")
+    ]
+    if has_labels(run.config):
+        files += [f"{f}/accuracy.json" for f in folders]
+    if run.config.training.labels == "teacher":
+        files += [f"{f}/agreement.json" for f in folders]
+    return [*files, f"{run.folder}/run.json"]
+
+
+def wanted_files():
+    return [file for run in RUNS.values() for file in wanted_of(run)]

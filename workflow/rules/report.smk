@@ -1,0 +1,133 @@
+"""What a map is worth and what it was made of: accuracy, agreement, picture, provenance."""
+
+
+rule assess_map:
+    input:
+        lcz="results/{city}/{period}/lcz.tif",
+        probabilities="results/{city}/{period}/probabilities.tif",
+        patches="results/{city}/{period}/patches.gpkg",
+    output:
+        accuracy="results/{city}/{period}/accuracy.json",
+    log:
+        "logs/assess_map/{city}_{period}.log",
+    conda:
+        "../../envs/lczmap.yaml"
+    params:
+        seed=setting("training.seed"),
+    shell:
+        "python -m lczmap assess-map {input.lcz:q} {input.probabilities:q} {input.patches:q} {output.accuracy:q} "
+        "--seed {params.seed} 2>&1 | tee {log:q}"
+
+
+use rule assess_map as assess_map_compared with:
+    input:
+        lcz="results/{city}/{period}/models/{model}/lcz.tif",
+        probabilities="results/{city}/{period}/models/{model}/probabilities.tif",
+        patches="results/{city}/{period}/patches.gpkg",
+    output:
+        accuracy="results/{city}/{period}/models/{model}/accuracy.json",
+    log:
+        "logs/assess_map/{city}_{period}_{model}.log",
+
+
+rule assess_agreement:
+    input:
+        probabilities="results/{city}/{period}/probabilities.tif",
+        teacher=teacher_map,
+        patches="results/{city}/{period}/patches.gpkg",
+    output:
+        agreement="results/{city}/{period}/agreement.json",
+    log:
+        "logs/assess_agreement/{city}_{period}.log",
+    conda:
+        "../../envs/lczmap.yaml"
+    params:
+        seed=setting("training.seed"),
+    shell:
+        "python -m lczmap assess-agreement {input.probabilities:q} {input.teacher:q} {input.patches:q} "
+        "{output.agreement:q} --seed {params.seed} 2>&1 | tee {log:q}"
+
+
+use rule assess_agreement as assess_agreement_compared with:
+    input:
+        probabilities="results/{city}/{period}/models/{model}/probabilities.tif",
+        teacher=teacher_map,
+        patches="results/{city}/{period}/patches.gpkg",
+    output:
+        agreement="results/{city}/{period}/models/{model}/agreement.json",
+    log:
+        "logs/assess_agreement/{city}_{period}_{model}.log",
+
+
+rule draw_map:
+    input:
+        lcz="results/{city}/{period}/lcz.tif",
+        stacks=stacks(lambda w: ("sentinel-2",)),
+        truth=truth_of,
+    output:
+        picture=report(
+            "results/{city}/{period}/map.png",
+            caption="../report/map.rst",
+            category="Maps",
+            labels={"city": "{city}", "period": "{period}"},
+        ),
+    log:
+        "logs/draw_map/{city}_{period}.log",
+    conda:
+        "../../envs/lczmap.yaml"
+    params:
+        title=lambda w: f"{w.city}, {run_of(w).config.start} to {run_of(w).config.end}",
+        truth=lambda w, input: (
+            f"--truth {shlex.quote(str(input.truth))}" if input.truth else ""
+        ),
+    shell:
+        "python -m lczmap draw-map {input.lcz:q} {output.picture:q} --title {params.title:q} {params.truth} "
+        "{input.stacks:q} > {log:q} 2>&1"
+
+
+use rule draw_map as draw_map_compared with:
+    input:
+        lcz="results/{city}/{period}/models/{model}/lcz.tif",
+        stacks=stacks(lambda w: ("sentinel-2",)),
+        truth=truth_of,
+    output:
+        picture=report(
+            "results/{city}/{period}/models/{model}/map.png",
+            caption="../report/map.rst",
+            category="Maps",
+            labels={"city": "{city}", "period": "{period}", "network": "{model}"},
+        ),
+    log:
+        "logs/draw_map/{city}_{period}_{model}.log",
+    params:
+        title=lambda w: f"{w.city}, {run_of(w).config.start} to {run_of(w).config.end}, {w.model}",
+        truth=lambda w, input: (
+            f"--truth {shlex.quote(str(input.truth))}" if input.truth else ""
+        ),
+
+
+rule record_run:
+    input:
+        grid="results/{city}/grid.json",
+        scenes="results/{city}/{period}/scenes.json",
+        lcz="results/{city}/{period}/lcz.tif",
+        shifts=lambda w: (
+            f"{run_of(w).folder}/coregistration.json" if uses_radar(w) else []
+        ),
+        checkpoints=lambda w: [
+            checkpoint_path(run_of(w), m) for m in run_of(w).config.models
+        ],
+    output:
+        record="results/{city}/{period}/run.json",
+    log:
+        "logs/record_run/{city}_{period}.log",
+    conda:
+        "../../envs/lczmap.yaml"
+    params:
+        config=lambda w: run_of(w).config.model_dump_json(),
+        shifts=lambda w, input: (
+            f"--shifts {shlex.quote(str(input.shifts))}" if input.shifts else ""
+        ),
+    shell:
+        "python -m lczmap record-run {input.scenes:q} {input.lcz:q} {output.record:q} --config {params.config:q} "
+        "{params.shifts} {input.checkpoints:q} > {log:q} 2>&1"
