@@ -156,7 +156,9 @@ def select_patches(
     validation: Annotated[float, typer.Option(help="share of polygons for validation")] = 0.15,
     test: Annotated[float, typer.Option(help="share of polygons for the accuracy report")] = 0.25,
     seed: Seed = 47,
-    teacher_half: Annotated[str | None, typer.Option(help="half of the city that a teacher teaches")] = None,
+    teacher_half: Annotated[
+        Literal["west", "east", "north", "south"] | None, typer.Option(help="half of the city that a teacher teaches")
+    ] = None,
     gap: Annotated[int, typer.Option(help="metres between taught and tested cells")] = 320,
 ) -> None:
     """Choose the 32×32 patches of the training areas and split them by polygon."""
@@ -164,7 +166,7 @@ def select_patches(
 
     grid = _grid(grid_file)
     if teacher_half is not None:
-        selection.select_teacher_patches(grid, labels, patches, counts, region=teacher_half, gap_m=gap)
+        selection.select_teacher_patches(grid, labels, patches, counts, half=teacher_half, gap_m=gap)
     else:
         selection.select_patches(
             grid, labels, patches, counts, field=field, validation=validation, test=test, seed=seed
@@ -183,7 +185,6 @@ def train_model(
     options: Annotated[str, typer.Option(help="keys of the preset to replace, as JSON")] = "{}",
     teacher: Annotated[Path | None, typer.Option(help="probabilities.tif of the teacher")] = None,
     seed: Seed = 47,
-    threads: Annotated[int, typer.Option(help="processor threads")] = 2,
 ) -> None:
     """Train a network on the patches and write its checkpoint."""
     from lczmap.training.train import train_model as train
@@ -199,7 +200,6 @@ def train_model(
         sensors=tuple(sensor),
         teacher_probabilities=teacher,
         seed=seed,
-        threads=threads,
     )
 
 
@@ -357,6 +357,8 @@ def main() -> None:
 def _grid(path: Path) -> Grid:
     from lczmap.grid import Grid
 
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; `define-grid` makes it")
     return Grid.from_json(path.read_text())
 
 

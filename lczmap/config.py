@@ -71,7 +71,7 @@ class Simulation(Section):
 
     seed: int = Field(default=1, ge=0)
     """Seed of the simulated city."""
-    size_m: int = Field(default=12_000, ge=3_000, le=30_000)
+    size_m: int = Field(default=12_000, ge=3_000, le=20_000, multiple_of=200)
     """Width and height of the simulated city in metres."""
 
 

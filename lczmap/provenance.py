@@ -76,16 +76,21 @@ def summary(folder: Path, benchmarks: Path) -> str:
 
 def _products(folder: Path) -> Iterator[Path]:
     for name in ("lcz.tif", "probabilities.tif", "accuracy.json", "agreement.json", "map.png", "run.json"):
-        yield from folder.rglob(name)
+        yield from (path for path in folder.rglob(name) if "tiles" not in path.parts)
 
 
 def _accuracy_lines(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("accuracy.json")):
         result = json.loads(path.read_text())
-        yield f"{_network_of(path, folder)}: overall accuracy {result['oa']:.3f} on reference polygons (test split)"
+        yield f"{_network_of(path, folder)}: overall accuracy {_figure(result['oa'])} on reference polygons (test split)"
     for path in sorted(folder.rglob("agreement.json")):
         result = json.loads(path.read_text())
-        yield f"{_network_of(path, folder)}: agreement with the teacher {result['agreement']['value']:.3f}"
+        yield f"{_network_of(path, folder)}: agreement with the teacher {_figure(result['agreement'])}"
+
+
+def _figure(estimate: Mapping[str, Any]) -> str:
+    interval = f" ({estimate['low']:.3f}..{estimate['high']:.3f})" if estimate["low"] is not None else ""
+    return f"{estimate['value']:.3f}{interval}"
 
 
 def _network_of(path: Path, folder: Path) -> str:

@@ -50,7 +50,7 @@ rule train_model:
     shell:
         "python -m lczmap train-model {input.grid:q} {input.patches:q} {params.tiles:q} {output.checkpoint:q} "
         "--name {params.name} {params.preset} --options {params.options:q} {params.sensors} {params.teacher} "
-        "--seed {params.seed} --threads {threads} 2>&1 | tee {log:q}"
+        "--seed {params.seed} 2>&1 | tee {log:q}"
 
 
 rule fetch_weights:

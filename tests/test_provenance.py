@@ -1,0 +1,52 @@
+import json
+from pathlib import Path
+
+from lczmap.files import sha256, write_json
+from lczmap.provenance import attribution, map_tags, run_record, summary
+
+SCENE = {"id": "s", "sensor": "sentinel-2", "platform": "sentinel-2b", "datetime": "2020-06-04T06:00:41Z", "state": {}}
+
+
+def checkpoint(folder: Path) -> Path:
+    path = folder / "checkpoint.safetensors"
+    path.write_bytes(b"weights")
+    write_json(path.with_suffix(".json"), {"name": "gul_s2", "channels": ["B2"]})
+    return path
+
+
+def test_the_record_names_versions_scenes_and_weights(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path)
+    record = run_record({"city": "x"}, {"scenes": [SCENE]}, None, [path])
+    assert record["networks"] == [{"name": "gul_s2", "sha256": sha256(path), "channels": ["B2"]}]
+    assert record["libraries"]["torch"].startswith("2.13.0")
+    assert [scene["id"] for scene in record["scenes"]] == ["s"]
+    json.dumps(record)
+
+
+def test_copernicus_is_credited_with_the_years_of_the_scenes() -> None:
+    later = SCENE | {"datetime": "2021-01-01T00:00:00Z"}
+    assert attribution({"scenes": [SCENE, later]}) == "Contains modified Copernicus Sentinel data 2020, 2021."
+
+
+def test_simulated_scenes_are_called_simulated() -> None:
+    assert attribution({"scenes": [SCENE | {"platform": "simulated"}]}).startswith("Simulated")
+
+
+def test_a_map_carries_its_network_in_its_tags(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path)
+    assert map_tags(path)["LCZMAP_WEIGHTS_SHA256"] == sha256(path)
+
+
+def test_the_summary_adds_up_the_jobs_of_a_step(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "demo" / "2024-05-01_2024-09-30"
+    write_json(folder / "accuracy.json", {"oa": {"value": 0.875, "low": 0.8, "high": 0.95}})
+    write_json(folder / "models" / "wudapt_rf" / "accuracy.json", {"oa": {"value": 0.5, "low": None, "high": None}})
+    steps = tmp_path / "benchmarks" / "classify_tile"
+    steps.mkdir(parents=True)
+    for name, seconds, peak in (("demo_2024-05-01_2024-09-30_a", 2.5, 100), ("demo_2024-05-01_2024-09-30_b", 3.5, 300)):
+        (steps / f"{name}.tsv").write_text(f"s\tmax_rss\n{seconds}\t{peak}\n")
+    (steps / "demolition_2024-05-01_2024-09-30_a.tsv").write_text("s\tmax_rss\n99\t99\n")
+    text = summary(folder, tmp_path / "benchmarks")
+    assert "main network: overall accuracy 0.875 (0.800..0.950) on" in text
+    assert "wudapt_rf: overall accuracy 0.500 on" in text
+    assert text.splitlines()[-1].split() == ["classify_tile", "2", "6.0", "300"]
