@@ -35,7 +35,14 @@ Float = npt.NDArray[np.float32]
 REFLECTANCE_SCALE = 10_000  # DN per unit reflectance in stacks, as in Sentinel-2 products
 _STATE_PREFIX = "LCZMAP_STATE_"
 _MARGIN_PX = 4  # source pixels read beyond the target, for the interpolation kernels
-_GTIFF = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate"}
+_GTIFF = {
+    "driver": "GTiff",
+    "tiled": True,
+    "blockxsize": 256,
+    "blockysize": 256,
+    "compress": "deflate",
+    "interleave": "band",  # bands are read one at a time
+}
 
 
 @dataclass(frozen=True)
@@ -73,30 +80,62 @@ def read_onto(
     with _opened(path) as source:
         if not 1 <= band <= source.count:
             raise ValueError(f"{path}: expected band {band}, the file has {source.count}")
-        source_crs = crs or source.crs
-        if source_crs is None:
-            raise ValueError(f"{path}: the raster has no CRS; describe it with `crs` and `transform`")
-        source_transform = Affine(*transform) if transform is not None else source.transform
-        # moving the source by (east, north) is the same as moving the target back
-        target = Affine.translation(-shift_m[0], -shift_m[1]) @ geobox.transform
-        window = _source_window(source, source_transform, source_crs, target, geobox)
-        out = np.full(geobox.shape, np.nan, np.float32)
-        if window is None:
-            return out
-        pixels = _read_window(path, source, band, window, source.nodata if nodata is None else nodata)
-        reproject(
-            pixels,
-            out,
-            src_transform=source_transform @ Affine.translation(window.col_off, window.row_off),
-            src_crs=source_crs,
-            src_nodata=np.nan,
-            dst_transform=target,
-            dst_crs=str(geobox.crs),
-            dst_nodata=np.nan,
-            resampling=Resampling[resampling],
-            tolerance=0,  # exact coordinates, so that tiles of any size agree at their borders
-        )
-        return out
+        own = _lattice(path, source, crs, transform)
+        rows, cols = _reach(own, geobox, shift_m, _MARGIN_PX)
+        rows = slice(max(rows.start, 0), min(rows.stop, source.height))
+        cols = slice(max(cols.start, 0), min(cols.stop, source.width))
+        if rows.start >= rows.stop or cols.start >= cols.stop:
+            return np.full(geobox.shape, np.nan, np.float32)
+        pixels = _read_window(path, source, band, rows, cols, source.nodata if nodata is None else nodata)
+        return warp(pixels, own[rows, cols], geobox, resampling=resampling, shift_m=shift_m)
+
+
+def warp(
+    pixels: Float,
+    source: GeoBox,
+    geobox: GeoBox,
+    *,
+    resampling: ResamplingName = "bilinear",
+    shift_m: tuple[float, float] = (0.0, 0.0),
+) -> Float:
+    """Resample (y, x) from the pixels of `source` onto `geobox`; NaN is missing on both sides.
+
+    `shift_m` (east, north), in metres of the target CRS, is added to the source's coordinates. Coordinates are
+    exact, not interpolated, so that tiles of any size agree at their borders.
+    """
+    out = np.full(geobox.shape, np.nan, np.float32)
+    reproject(
+        pixels,
+        out,
+        src_transform=source.transform,
+        src_crs=str(source.crs),
+        src_nodata=np.nan,
+        dst_transform=_moved_back(geobox, shift_m),
+        dst_crs=str(geobox.crs),
+        dst_nodata=np.nan,
+        resampling=Resampling[resampling],
+        tolerance=0,
+    )
+    return out
+
+
+def covering(lattice: GeoBox, geobox: GeoBox, *, margin: int, shift_m: tuple[float, float] = (0.0, 0.0)) -> GeoBox:
+    """Return the pixels of `lattice` (which goes on beyond its edges) around `geobox`, with `margin` pixels more.
+
+    `shift_m` as in `warp`.
+    """
+    rows, cols = _reach(lattice, geobox, shift_m, margin)
+    corner = lattice.transform @ Affine.translation(cols.start, rows.start)
+    return GeoBox((rows.stop - rows.start, cols.stop - cols.start), corner, lattice.crs)
+
+
+def lattice(path: Path | str, *, crs: str | None = None, transform: Sequence[float] | None = None) -> GeoBox:
+    """Return the pixels of a raster, from its header; `crs` and `transform` replace its own georeference.
+
+    ValueError when neither it nor `crs` names a CRS.
+    """
+    with _opened(path) as source:
+        return _lattice(path, source, crs, transform)
 
 
 def band_names(path: Path | str) -> tuple[str, ...]:
@@ -105,19 +144,13 @@ def band_names(path: Path | str) -> tuple[str, ...]:
         return tuple(d or "" for d in source.descriptions)
 
 
-def footprint(
-    path: Path | str, target_crs: str, *, crs: str | None = None, transform: Sequence[float] | None = None
-) -> tuple[float, float, float, float]:
-    """Return a raster's bounds (west, south, east, north) in `target_crs`; `crs`, `transform` as in `read_onto`."""
-    with _opened(path) as source:
-        source_crs = crs or source.crs
-        if source_crs is None:
-            raise ValueError(f"{path}: the raster has no CRS; describe it with `crs` and `transform`")
-        affine = Affine(*transform) if transform is not None else source.transform
-        west, north = affine @ (0, 0)
-        east, south = affine @ (source.width, source.height)
-        bounds: tuple[float, float, float, float] = transform_bounds(source_crs, target_crs, west, south, east, north)
-        return bounds
+def footprint(lattice: GeoBox, target_crs: str) -> tuple[float, float, float, float]:
+    """Return the bounds (west, south, east, north) of a raster's pixels in `target_crs`."""
+    box = lattice.boundingbox
+    bounds: tuple[float, float, float, float] = transform_bounds(
+        str(lattice.crs), target_crs, box.left, box.bottom, box.right, box.top
+    )
+    return bounds
 
 
 def write_stack(path: Path, stack: Stack, *, encoding: StackEncoding = "float32") -> None:
@@ -262,25 +295,39 @@ def _checked_read(path: Path | str, source: Any, window: Window | None) -> npt.N
     return array
 
 
-def _source_window(
-    source: Any, source_transform: Affine, source_crs: Any, target: Affine, geobox: GeoBox
-) -> Window | None:
+def _moved_back(geobox: GeoBox, shift_m: tuple[float, float]) -> Affine:
+    # moving the source by (east, north) is the same as moving the target back
+    return Affine.translation(-shift_m[0], -shift_m[1]) @ geobox.transform
+
+
+def _reach(lattice: GeoBox, geobox: GeoBox, shift_m: tuple[float, float], margin: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a source that `geobox` needs, with a margin, also beyond its edges."""
     height, width = geobox.shape
+    target = _moved_back(geobox, shift_m)
     west, north = target @ (0, 0)
     east, south = target @ (width, height)
-    left, bottom, right, top = transform_bounds(str(geobox.crs), source_crs, west, south, east, north, densify_pts=21)
-    corners = [~source_transform @ corner for corner in ((left, top), (right, top), (left, bottom), (right, bottom))]
+    left, bottom, right, top = transform_bounds(
+        str(geobox.crs), str(lattice.crs), west, south, east, north, densify_pts=21
+    )
+    to_pixel = ~lattice.transform
+    corners = [to_pixel @ corner for corner in ((left, top), (right, top), (left, bottom), (right, bottom))]
     cols, rows = [c for c, _ in corners], [r for _, r in corners]
-    col0, col1 = max(math.floor(min(cols)) - _MARGIN_PX, 0), min(math.ceil(max(cols)) + _MARGIN_PX, source.width)
-    row0, row1 = max(math.floor(min(rows)) - _MARGIN_PX, 0), min(math.ceil(max(rows)) + _MARGIN_PX, source.height)
-    if col0 >= col1 or row0 >= row1:
-        return None
-    return Window(col0, row0, col1 - col0, row1 - row0)
+    return (
+        slice(math.floor(min(rows)) - margin, math.ceil(max(rows)) + margin),
+        slice(math.floor(min(cols)) - margin, math.ceil(max(cols)) + margin),
+    )
 
 
-def _read_window(path: Path | str, source: Any, band: int, window: Window, nodata: float | None) -> Float:
+def _lattice(path: Path | str, source: Any, crs: str | None, transform: Sequence[float] | None) -> GeoBox:
+    if crs is None and source.crs is None:
+        raise ValueError(f"{path}: the raster has no CRS; describe it with `crs` and `transform`")
+    affine = source.transform if transform is None else Affine(*transform)
+    return GeoBox(source.shape, affine, crs or source.crs)
+
+
+def _read_window(path: Path | str, source: Any, band: int, rows: slice, cols: slice, nodata: float | None) -> Float:
     try:
-        raw = source.read(band, window=window)
+        raw = source.read(band, window=Window.from_slices(rows, cols))
     except RasterioError as error:
         raise ValueError(f"{path}: the raster is corrupt ({error}); fetch or make it again") from error
     pixels: Float = raw.astype(np.float32)

@@ -12,6 +12,7 @@ from lczmap.raster import (
     Stack,
     band_names,
     footprint,
+    lattice,
     read_cells,
     read_class_map,
     read_onto,
@@ -60,7 +61,7 @@ def test_a_scene_in_the_neighbouring_zone_lands_within_a_tenth_of_a_pixel(tmp_pa
     zone32 = GeoBox((400, 400), Affine(10, 0, 800_000, 0, -10, 5_800_000), "EPSG:32632")
     east, north = np.meshgrid(800_005 + 10.0 * np.arange(400), 5_799_995 - 10.0 * np.arange(400))
     write_cells(tmp_path / "z.tif", np.stack([east, north]).astype(np.float32), zone32, names=["e", "n"], nodata=None)
-    west, south, right, top = footprint(tmp_path / "z.tif", UTM)
+    west, south, right, top = footprint(lattice(tmp_path / "z.tif"), UTM)
     target = geobox(20, 20, west=round((west + right) / 2, -1), north=round((south + top) / 2, -1))
     x, y = np.meshgrid(target.transform.c + 5 + 10.0 * np.arange(20), target.transform.f - 5 - 10.0 * np.arange(20))
     import pyproj
