@@ -10,6 +10,7 @@ include: "workflow/rules/scenes.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/map.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/benchmark.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -301,6 +301,22 @@ def assess_agreement(
 
 
 @app.command()
+def tabulate_accuracy(table: Out, reports: Annotated[list[Path], typer.Argument(help="accuracy.json files")]) -> None:
+    """Write one table of the accuracy of several cities and networks."""
+    from lczmap.evaluation.tables import tabulate_accuracy as tabulate
+
+    tabulate(reports, table)
+
+
+@app.command()
+def tabulate_agreement(table: Out, reports: Annotated[list[Path], typer.Argument(help="agreement.json files")]) -> None:
+    """Write one table of the agreement of several networks with their teacher."""
+    from lczmap.evaluation.tables import tabulate_agreement as tabulate
+
+    tabulate(reports, table)
+
+
+@app.command()
 def draw_map(
     lcz: Annotated[Path, typer.Argument(help="lcz.tif")],
     picture: Out,

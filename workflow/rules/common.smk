@@ -250,18 +250,34 @@ def map_folders(run):
     return [run.folder, *(f"{run.folder}/models/{m.key}" for m in run.config.compare)]
 
 
+def reports_of(run):
+    """The accuracy of every network, or its agreement with its teacher, where there are labels."""
+    if run.config.training.labels == "teacher":
+        teacher = f"{run.folder}/models/{run.config.training.teacher}"
+        return [
+            f"{folder}/agreement.json"
+            for folder in map_folders(run)
+            if folder != teacher
+        ]
+    return (
+        [f"{folder}/accuracy.json" for folder in map_folders(run)]
+        if has_labels(run.config)
+        else []
+    )
+
+
+def reports_of_all(name):
+    reports = [path for run in RUNS.values() for path in reports_of(run)]
+    return [path for path in reports if path.endswith(f"/{name}.json")]
+
+
 def wanted_of(run):
-    folders = map_folders(run)
-    files = [
+    maps = [
         f"{f}/{name}"
-        for f in folders
+        for f in map_folders(run)
         for name in ("lcz.tif", "probabilities.tif", "map.png")
     ]
-    if has_labels(run.config):
-        files += [f"{f}/accuracy.json" for f in folders]
-    if run.config.training.labels == "teacher":
-        files += [f"{f}/agreement.json" for f in folders]
-    return [*files, f"{run.folder}/run.json"]
+    return [*maps, *reports_of(run), f"{run.folder}/run.json"]
 
 
 def wanted_files():

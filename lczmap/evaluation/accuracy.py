@@ -1,0 +1,131 @@
+"""Compare a map with the reference polygons that were kept out of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lczmap.classes import CLASSES, NODATA_CODE
+from lczmap.evaluation import metrics
+from lczmap.evaluation.bootstrap import LEVEL, RESAMPLES, totals_by_group
+from lczmap.evaluation.records import Report, estimate, majority_baseline, read_split, write_report
+from lczmap.raster import read_cells, read_class_map
+from lczmap.training.patches import PatchTable
+
+FEW_POLYGONS = 3
+"""Below this many test polygons a class's figures say little (the LCZ Generator asks for three per class)."""
+
+_NOTE = (
+    "Training areas are chosen, not sampled: these figures hold for the reference polygons and are no estimate for "
+    "the whole map (Olofsson et al. 2014). Intervals come from drawing whole polygons. OAu leaves out every "
+    "confusion of built and natural classes; OAw gives partial credit and is to be read beside its chance line, the "
+    "OAw of an unrelated map with the same class shares. The calibration error is optimistic on chosen polygons."
+)
+_FIGURES = {
+    "oa": metrics.overall_accuracy,
+    "aa": metrics.average_accuracy,
+    "kappa": metrics.kappa,
+    "oau": metrics.urban_accuracy,
+    "oabu": metrics.built_natural_accuracy,
+    "oaw": metrics.weighted_accuracy,
+    "oaw_chance": metrics.weighted_chance,
+}
+
+
+def assess_map(
+    lcz_path: Path,
+    probabilities_path: Path,
+    patches_gpkg: Path,
+    out_json: Path,
+    *,
+    split: str = "test",
+    seed: int = 0,
+) -> Report:
+    """Write accuracy.json: the map against the reference patches of one split; returns what was written.
+
+    Every figure has its 95 % interval from resampling polygons with `seed`. Reference cells where the map has
+    nodata are counted and left out. ValueError when the two rasters or the patches do not fit together, or no
+    reference cell is mapped.
+    """
+    codes, geobox = read_class_map(lcz_path)
+    probabilities, _ = read_cells(probabilities_path, expected=geobox)
+    patches = read_split(patches_gpkg, split, shape=codes.shape)
+    mapped = codes[patches.row, patches.col]
+    valid = mapped != NODATA_CODE
+    if not valid.any():
+        raise ValueError(
+            f"{lcz_path}: none of the {valid.size} cells of the split {split!r} in {patches_gpkg} is mapped; do the "
+            "training areas lie inside the scenes?"
+        )
+    kept = patches.of(valid)
+    confidence = probabilities[mapped[valid] - 1, kept.row, kept.col]
+    report = {
+        "what": f"accuracy on reference polygons ({split} split by polygon)",
+        "note": _NOTE,
+        "split": split,
+        "unmapped_cells": int((~valid).sum()),
+        **accuracy_report(kept, mapped[valid], confidence, seed=seed),
+    }
+    for warning in report["warnings"]:
+        print(f"warning: {warning}", flush=True)
+    write_report(out_json, report)
+    return report
+
+
+def accuracy_report(
+    reference: PatchTable, mapped: npt.NDArray[np.uint8], confidence: npt.NDArray[np.floating], *, seed: int
+) -> dict[str, Any]:
+    """Return all accuracy figures of cells (N,) with map codes 1..17 and the map's confidence 0..1 in them."""
+    by_area = totals_by_group(reference.area, metrics.confusion_matrix, reference.code, mapped)  # (G, 17, 17)
+    right = mapped == reference.code
+    calibration = totals_by_group(reference.area, metrics.calibration_table, confidence, right)  # (G, bins, 3)
+    confusion = by_area.sum(axis=0)
+    polygons = (by_area.sum(axis=2) > 0).sum(axis=0)  # (17,) polygons of each class
+    return {
+        "cells": reference.code.size,
+        "polygons": len(by_area),
+        "interval": {"level": LEVEL, "unit": "polygon", "resamples": RESAMPLES, "seed": seed},
+        **{name: estimate(by_area, figure, seed=seed) for name, figure in _FIGURES.items()},
+        "majority_baseline": majority_baseline(by_area, seed=seed),
+        "ece": estimate(calibration, metrics.calibration_error, seed=seed),
+        "mean_confidence": float(confidence.mean()),
+        "classes": _class_table(confusion, polygons),
+        "confusion_matrix": {"rows": "reference code 1..17", "columns": "map code 1..17", "cells": confusion},
+        "warnings": _warnings(polygons),
+    }
+
+
+def _class_table(confusion: npt.NDArray[Any], polygons: npt.NDArray[Any]) -> list[dict[str, Any]]:
+    producers, users, f1 = (
+        figure(confusion) for figure in (metrics.producers_accuracy, metrics.users_accuracy, metrics.f1_score)
+    )
+    return [
+        {
+            "code": c.code,
+            "label": c.label,
+            "name": c.name,
+            "reference_cells": confusion[c.index].sum(),
+            "map_cells": confusion[:, c.index].sum(),
+            "polygons": polygons[c.index],
+            "pa": producers[c.index],
+            "ua": users[c.index],
+            "f1": f1[c.index],
+        }
+        for c in CLASSES
+    ]
+
+
+def _warnings(polygons: npt.NDArray[Any]) -> list[str]:
+    few = [f"{c.title} ({polygons[c.index]})" for c in CLASSES if 0 < polygons[c.index] < FEW_POLYGONS]
+    absent = [c.title for c in CLASSES if polygons[c.index] == 0]
+    warnings = []
+    if few:
+        warnings.append(f"fewer than {FEW_POLYGONS} test polygons, their figures say little: {', '.join(few)}")
+    if absent:
+        warnings.append(f"no test polygon, not assessed: {', '.join(absent)}")
+    if polygons.sum() < 2:
+        warnings.append("one test polygon only: no intervals")
+    return warnings

@@ -1,0 +1,70 @@
+"""What the evaluation reads and writes: the patches of one split, and reports as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lczmap.classes import CLASSES
+from lczmap.evaluation.bootstrap import RESAMPLES, bootstrap_interval
+from lczmap.evaluation.metrics import most_frequent_class, reference_share
+from lczmap.files import write_json
+from lczmap.training.patches import PatchTable, read_patch_table
+
+Report = Mapping[str, Any]
+
+
+def read_split(path: Path, split: str, *, shape: tuple[int, int]) -> PatchTable:
+    """Read the patches of one split from patches.gpkg; `shape` is the map's rows and columns.
+
+    ValueError for a missing or other file, a patch outside the map, or a split without patches.
+    """
+    table = read_patch_table(path, shape=shape)
+    patches = table.of(split)
+    if not len(patches):
+        raise ValueError(
+            f"{path}: expected patches of the split {split!r}, the table has {sorted(set(table.split.tolist()))}; add "
+            "polygons or raise that split's share"
+        )
+    return patches
+
+
+def estimate(
+    totals: npt.NDArray[Any], statistic: Callable[[npt.NDArray[Any]], float], *, seed: int, resamples: int = RESAMPLES
+) -> dict[str, float]:
+    """Return a statistic of the sum of `totals` (G, …) and its bootstrap interval, ready for a report."""
+    interval = bootstrap_interval(totals, statistic, seed=seed, resamples=resamples)
+    return {"value": statistic(totals.sum(axis=0)), "low": interval.low, "high": interval.high}
+
+
+def majority_baseline(confusions: npt.NDArray[Any], *, seed: int) -> dict[str, Any]:
+    """Return what a map that says the most frequent reference class everywhere would reach; `confusions` (G, 17, 17).
+
+    The class is that of all cells, in every replicate too: the largest of 17 drawn shares would be too large.
+    """
+    index = most_frequent_class(confusions.sum(axis=0))
+    share = estimate(confusions, partial(reference_share, index=index), seed=seed)
+    return {**share, "class": CLASSES[index].title}
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write a report as JSON; NaN becomes null, floats have six decimals."""
+    write_json(path, _plain(report))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,94 @@
+"""Join the tiles' probabilities into the city's two maps: probabilities and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from odc.geo.geobox import GeoBox
+
+from lczmap.classes import NODATA_CODE, NUM_CLASSES
+from lczmap.grid import Grid, Tile, tile_cells, tiles
+from lczmap.raster import Float, read_cells, write_class_map, write_probabilities
+
+
+def mosaic(
+    tile_paths: Sequence[Path],
+    grid: Grid,
+    out_probabilities: Path,
+    out_classes: Path,
+    *,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Write probabilities.tif (17 bands, NaN nodata) and lcz.tif (codes 1..17, 0 nodata) of the whole city.
+
+    `tile_paths` are the tiles' probabilities, in any order; each is placed by its own georeference. Memory holds
+    one tile and the class map. `tags` go into both files. ValueError when a file is no tile of the grid, appears
+    twice, a tile of the grid has no file, or no cell has a class.
+    """
+    codes = np.full(grid.cells_shape, NODATA_CODE, np.uint8)
+
+    def parts() -> Iterator[tuple[tuple[slice, slice], Float]]:
+        for tile, probabilities in _read_tiles(tile_paths, grid):
+            cells = tile_cells(grid, tile)
+            codes[cells] = most_probable_code(probabilities)
+            yield cells, probabilities
+        if not codes.any():
+            raise ValueError(
+                f"{out_classes}: the map would be empty, none of its {codes.size} cells has a class; does the area of "
+                "interest lie inside the scenes, and are the scenes clear there?"
+            )
+
+    write_probabilities(out_probabilities, parts(), grid.cell_geobox, tags=tags or {})
+    write_class_map(out_classes, codes, grid.cell_geobox, tags=tags or {})
+
+
+def most_probable_code(probabilities: Float) -> npt.NDArray[np.uint8]:
+    """Return the code 1..17 of the largest of (17, y, x) probabilities; ties go to the lower code, NaN to 0."""
+    if probabilities.ndim != 3 or len(probabilities) != NUM_CLASSES:
+        raise ValueError(f"expected probabilities (17, y, x), got {probabilities.shape}")
+    code = probabilities.argmax(axis=0).astype(np.uint8) + np.uint8(1)
+    missing = np.isnan(probabilities).any(axis=0)
+    return np.where(missing, np.uint8(NODATA_CODE), code)
+
+
+def tile_cell_geobox(grid: Grid, tile: Tile) -> GeoBox:
+    """Return the map cells of a tile's core."""
+    return grid.cell_geobox[tile_cells(grid, tile)]
+
+
+def describe(geobox: GeoBox) -> str:
+    """Return size, pixel size, upper-left corner and CRS of a raster's grid, for messages."""
+    (rows, cols), transform = geobox.shape, geobox.transform
+    crs = f"EPSG:{geobox.crs.epsg}" if geobox.crs and geobox.crs.epsg else "an unnamed CRS"
+    return f"{rows} × {cols} of {transform.a:g} m at ({transform.c:.0f}, {transform.f:.0f}) in {crs}"
+
+
+def _read_tiles(tile_paths: Sequence[Path], grid: Grid) -> Iterator[tuple[Tile, Float]]:
+    tile_at = {_corner(tile_cell_geobox(grid, tile)): tile for tile in tiles(grid)}
+    path_of: dict[Tile, Path] = {}
+    for path in tile_paths:
+        probabilities, geobox = read_cells(path)
+        tile = tile_at.get(_corner(geobox))
+        if tile is None or len(probabilities) != NUM_CLASSES or geobox != tile_cell_geobox(grid, tile):
+            raise ValueError(
+                f"{path}: expected {NUM_CLASSES} bands on a tile of the city grid ({len(tile_at)} tiles of "
+                f"{grid.tile_px} px in {grid.crs}), got {len(probabilities)} bands, {describe(geobox)}; classify the "
+                "tile again with this grid"
+            )
+        if tile in path_of:
+            raise ValueError(f"{path}: tile {tile.name} was already given by {path_of[tile]}; give each tile once")
+        path_of[tile] = path
+        yield tile, probabilities
+    missing = [tile.name for tile in tiles(grid) if tile not in path_of]
+    if missing:
+        raise ValueError(
+            f"mosaic of {len(tile_at)} tiles: expected a file for each, got none for {', '.join(missing[:10])}"
+            f"{' …' if len(missing) > 10 else ''}; classify the missing tiles first"
+        )
+
+
+def _corner(geobox: GeoBox) -> tuple[float, float]:
+    return geobox.transform.c, geobox.transform.f

@@ -1,0 +1,136 @@
+import json
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+from shapely.geometry import Point, box
+
+from lczmap.evaluation.accuracy import assess_map
+from lczmap.grid import Grid
+from lczmap.raster import write_class_map, write_probabilities
+
+GRID = Grid("EPSG:32633", 300_000.0, 5_800_000.0, 100, 80, 10, 40, box(300_000, 5_799_200, 301_000, 5_800_000))
+
+
+def write_patches(path: Path, rows: list[tuple[int, int, int, int, str]]) -> None:
+    row, col, code, area, split = zip(*rows, strict=True)
+    table = {"row": row, "col": col, "code": code, "area": area, "split": split}
+    points = [Point(GRID.west + 100 * c + 50, GRID.north - 100 * r - 50) for r, c in zip(row, col, strict=True)]
+    geopandas.GeoDataFrame(table, geometry=points, crs=GRID.crs).to_file(path)
+
+
+def write_maps(folder: Path, codes: np.ndarray, confidence: float = 0.8) -> tuple[Path, Path]:
+    probabilities = np.full((17, *codes.shape), (1 - confidence) / 16, np.float32)
+    rows, cols = np.nonzero(codes)
+    probabilities[codes[rows, cols] - 1, rows, cols] = confidence
+    probabilities[:, codes == 0] = np.nan
+    lcz, out = folder / "lcz.tif", folder / "probabilities.tif"
+    write_class_map(lcz, codes, GRID.cell_geobox, tags={})
+    whole = (slice(0, codes.shape[0]), slice(0, codes.shape[1]))
+    write_probabilities(out, iter([(whole, probabilities)]), GRID.cell_geobox, tags={})
+    return lcz, out
+
+
+@pytest.fixture
+def codes() -> np.ndarray:
+    codes = np.full(GRID.cells_shape, 14, np.uint8)
+    codes[2, 3:6] = [6, 6, 5]
+    codes[7, 9] = 0
+    return codes
+
+
+PATCHES = [
+    (2, 3, 6, 1, "test"),
+    (2, 4, 6, 1, "test"),
+    (2, 5, 6, 1, "test"),  # the map says 5
+    (0, 0, 14, 2, "test"),
+    (1, 0, 14, 2, "test"),
+    (7, 9, 14, 2, "test"),  # the map has nodata
+    (5, 5, 17, 3, "test"),  # the map says 14
+    (6, 6, 1, 4, "train"),
+    (6, 7, 1, 4, "dropped"),
+]
+
+
+@pytest.fixture
+def report(tmp_path: Path, codes: np.ndarray) -> dict:
+    write_patches(tmp_path / "patches.gpkg", PATCHES)
+    assess_map(*write_maps(tmp_path, codes), tmp_path / "patches.gpkg", tmp_path / "accuracy.json", seed=1)
+    return json.loads((tmp_path / "accuracy.json").read_text())
+
+
+def test_cells_of_the_test_split_are_counted(report):
+    assert (report["cells"], report["polygons"], report["unmapped_cells"]) == (6, 3, 1)
+    assert report["what"] == "accuracy on reference polygons (test split by polygon)"
+
+
+def test_figures_are_those_of_the_cells(report):
+    assert report["oa"]["value"] == pytest.approx(4 / 6, abs=1e-6)
+    assert report["aa"]["value"] == pytest.approx((2 / 3 + 1 + 0) / 3, abs=1e-6)
+    assert report["oau"]["value"] == pytest.approx(2 / 3, abs=1e-6)
+    assert report["oabu"]["value"] == 1
+    assert report["oaw"]["value"] == pytest.approx((4 + 11 / 12 + 11 / 12) / 6, abs=1e-6)
+    assert report["oaw_chance"]["value"] < report["oaw"]["value"]
+    assert report["majority_baseline"]["value"] == pytest.approx(3 / 6, abs=1e-6)
+    assert report["majority_baseline"]["class"] == "LCZ 6: Open lowrise"
+    assert report["ece"]["value"] == pytest.approx(0.8 - 4 / 6, abs=1e-6)  # all six cells in one bin
+    counts = np.array(report["confusion_matrix"]["cells"])
+    assert counts[5, 4] == 1 and counts[5, 5] == 2 and counts[16, 13] == 1 and counts.sum() == 6
+
+
+def test_intervals_come_from_three_polygons(report):
+    # polygon accuracies are 2 of 3, 2 of 2, 0 of 1: a replicate can lie anywhere between 0 and 1
+    assert report["interval"] == {"level": 0.95, "unit": "polygon", "resamples": 2000, "seed": 1}
+    assert report["oa"]["low"] < 0.3 and report["oa"]["high"] == 1
+
+
+def test_figures_per_class_and_classes_with_few_polygons_are_named(report):
+    six = report["classes"][5]
+    assert (six["label"], six["reference_cells"], six["map_cells"], six["polygons"]) == ("6", 3, 2, 1)
+    assert six["pa"] == pytest.approx(2 / 3, abs=1e-6) and six["ua"] == 1
+    assert report["classes"][0]["pa"] is None  # no number stands for: not assessed
+    few, absent = report["warnings"]
+    assert "LCZ 6: Open lowrise (1)" in few and "LCZ G: Water (1)" in few
+    assert "LCZ 1: Compact highrise" in absent and "LCZ 6" not in absent
+
+
+def test_one_polygon_gives_figures_without_intervals(tmp_path, codes):
+    write_patches(tmp_path / "patches.gpkg", PATCHES[:3])
+    report = assess_map(*write_maps(tmp_path, codes), tmp_path / "patches.gpkg", tmp_path / "accuracy.json")
+    assert report["oa"]["value"] == pytest.approx(2 / 3)
+    assert json.loads((tmp_path / "accuracy.json").read_text())["oa"]["low"] is None
+    assert any("no intervals" in w for w in report["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("patches", "message"),
+    [
+        ([(6, 6, 1, 4, "train")], r"expected patches of the split 'test', the table has \['train'\]"),
+        ([(99, 0, 1, 4, "test")], "cells outside the map of 8 × 10"),
+        ([(7, 9, 14, 2, "test")], r"none of the 1 cells .* is mapped"),
+    ],
+)
+def test_patches_that_do_not_fit_are_refused(tmp_path, codes, patches, message):
+    write_patches(tmp_path / "patches.gpkg", patches)
+    with pytest.raises(ValueError, match=message):
+        assess_map(*write_maps(tmp_path, codes), tmp_path / "patches.gpkg", tmp_path / "accuracy.json")
+    assert not (tmp_path / "accuracy.json").exists()
+
+
+def test_a_missing_or_foreign_table_is_refused(tmp_path, codes):
+    maps = write_maps(tmp_path, codes)
+    with pytest.raises(ValueError, match=r"patches\.gpkg: not a readable table of patches"):
+        assess_map(*maps, tmp_path / "patches.gpkg", tmp_path / "accuracy.json")
+    other = geopandas.GeoDataFrame({"name": ["x"]}, geometry=[Point(0, 0)], crs=GRID.crs)
+    other.to_file(tmp_path / "patches.gpkg")
+    with pytest.raises(ValueError, match=r"expected the columns .*'split'.*, got \('name',\)"):
+        assess_map(*maps, tmp_path / "patches.gpkg", tmp_path / "accuracy.json")
+
+
+def test_probabilities_on_another_grid_are_refused(tmp_path, codes):
+    write_patches(tmp_path / "patches.gpkg", PATCHES)
+    lcz, probabilities = write_maps(tmp_path, codes)
+    write_class_map(lcz, codes[:-1], GRID.cell_geobox[:-1], tags={})
+    with pytest.raises(ValueError, match=r"probabilities\.tif: expected the grid"):
+        assess_map(lcz, probabilities, tmp_path / "patches.gpkg", tmp_path / "accuracy.json")
