@@ -27,6 +27,7 @@ from lczmap.scenes.simulation.noise import fractal_noise, normal, uniform
 PIXEL_M = 2.5
 HEIGHTS_PER_M = 2.0  # heights are stored in half metres
 GAIN_STEPS = 64.0  # gains are stored as 128 + 64·ln(gain)
+BOUNCE_STEPS = 32.0  # and those of walls as 128 + 32·ln(gain)
 BUILDING, PLANT = 1, 2
 """Kinds of objects that rise above the ground; 0 is the ground."""
 
@@ -201,4 +202,4 @@ def _render(  # type: ignore[no-untyped-def]  # numba records
             gain[row, col] = _byte(128 + GAIN_STEPS * brightness)
             height[row, col] = _byte(HEIGHTS_PER_M * metres)
             kind[row, col] = what
-            bounce[row, col] = _byte(128 + 32 * wall)
+            bounce[row, col] = _byte(128 + BOUNCE_STEPS * wall)

@@ -1,4 +1,4 @@
-"""Cast shadows over the rendered ground: of the sun for Sentinel-2, of the radar's beam for Sentinel-1."""
+"""Cast the sun's shadows over the rendered ground."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _BLOCK = 32  # pixels; the search along a ray ends where nothing in reach is hig
 
 
 def cast_shadows(height: npt.NDArray[np.uint8], *, azimuth_deg: float, elevation_deg: float) -> npt.NDArray[np.bool_]:
-    """Return True where something stands between the pixel and the source of light.
+    """Return True where something stands between the pixel and the sun.
 
     `height` is half metres above flat ground at 2.5 m, `azimuth_deg` the bearing (clockwise from north) towards the
-    source, `elevation_deg` its angle above the horizon.
+    sun, `elevation_deg` its angle above the horizon.
     """
     azimuth, elevation = math.radians(azimuth_deg), math.radians(elevation_deg)
     rise = math.tan(elevation) * PIXEL_M * HEIGHTS_PER_M  # half metres per pixel along the ray

@@ -127,7 +127,6 @@ class RadarPass(_Strict):
     direction: Literal["ascending", "descending"]
     relative_orbit: int
     look_azimuth: float
-    incidence: float
     displacement_m: tuple[float, float]
     lattice_m: tuple[float, float]
 
@@ -144,7 +143,6 @@ class Radar(_Strict):
     wall_spread: float
     wall_cross: Range
     correlation: Range
-    shadow: float
 
 
 class Physics(_Strict):

@@ -1,8 +1,10 @@
 """What Sentinel-1 would see of the rendered ground: single-look complex VH and VV with correlated speckle.
 
-Mean power comes from surfaces, plants and walls that face the radar (double bounce), displaced by the pass's known
-error; the complex amplitudes are then drawn from the local 2x2 covariance [[C_VH, C12], [C12*, C_VV]] with
-C12 = <S_VH conj(S_VV)>, so single-look intensities are exponential around their means.
+Mean power comes from surfaces, plants and walls (double bounce), displaced by the pass's known error. Layover and
+radar shadow are left out and walls shine on both sides, so that a pass has no parallax of its own: the known
+displacement is the only one, where a real picture of high buildings leans towards the radar. The complex amplitudes
+are then drawn from the local 2x2 covariance [[C_VH, C12], [C12*, C_VV]] with C12 = <S_VH conj(S_VV)>, so single-look
+intensities are exponential around their means.
 """
 
 from __future__ import annotations
@@ -16,8 +18,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from lczmap.sar.polsar import covariance, refined_lee
 from lczmap.scenes.simulation.districts import Districts
-from lczmap.scenes.simulation.ground import BUILDING, HEIGHTS_PER_M, PIXEL_M, Ground
-from lczmap.scenes.simulation.light import cast_shadows
+from lczmap.scenes.simulation.ground import BOUNCE_STEPS, BUILDING, HEIGHTS_PER_M, PIXEL_M, Ground
 from lczmap.scenes.simulation.physics import Physics, Radar, RadarPass
 
 Float = npt.NDArray[np.float32]
@@ -33,10 +34,6 @@ def mean_covariance(ground: Ground, districts: Districts, physics: Physics, acqu
     vv = 10 ** ((physics.figures("vv_db")[None] + offset) / 10)
     vh = 10 ** ((physics.figures("vh_db")[None] + offset) / 10)
     walls = wall_response(districts.bearing, acquisition.look_azimuth, radar)
-    # the beam comes from behind the look direction, from as far above the horizon as the incidence leaves
-    shadow = cast_shadows(
-        ground.height, azimuth_deg=acquisition.look_azimuth + 180, elevation_deg=90 - acquisition.incidence
-    )
     look = math.radians(acquisition.look_azimuth)
     field = np.zeros((4, ground.height.shape[0] // 2, ground.height.shape[1] // 2), np.float32)
     _mean_field(
@@ -45,12 +42,10 @@ def mean_covariance(ground: Ground, districts: Districts, physics: Physics, acqu
         ground.height,
         ground.kind,
         ground.bounce,
-        shadow,
         vh,
         vv,
         walls,
         radar.correlation[0],
-        radar.shadow,
         -math.cos(look),
         math.sin(look),
         field,
@@ -137,6 +132,29 @@ def _unit_complex(shape: tuple[int, ...], rng: np.random.Generator) -> Complex:
     return np.asarray(parts[0] + 1j * parts[1], dtype=np.complex64)
 
 
+@njit(cache=True)
+def _wall_power(
+    row: int,
+    col: int,
+    step_row: float,
+    step_col: float,
+    kind: npt.NDArray[np.uint8],
+    height: npt.NDArray[np.uint8],
+    bounce: npt.NDArray[np.uint8],
+) -> float:
+    """Return m² of wall, weighted by its brightness, per m² of a 5 m pixel, beside a ground pixel of 2.5 m.
+
+    Walls before and behind the pixel, seen along the look direction, count half each.
+    """
+    total = 0.0
+    for way in (-1, 1):
+        y, x = round(row + way * step_row), round(col + way * step_col)
+        if 0 <= y < kind.shape[0] and 0 <= x < kind.shape[1] and kind[y, x] == BUILDING:
+            square_metres = PIXEL_M * height[y, x] / HEIGHTS_PER_M
+            total += 0.5 * square_metres * math.exp((bounce[y, x] - 128.0) / BOUNCE_STEPS)
+    return total / (_FIELD_M * _FIELD_M)
+
+
 @njit(parallel=True, cache=True)
 def _mean_field(
     district: npt.NDArray[np.uint16],
@@ -144,33 +162,23 @@ def _mean_field(
     height: npt.NDArray[np.uint8],
     kind: npt.NDArray[np.uint8],
     bounce: npt.NDArray[np.uint8],
-    shadow: npt.NDArray[np.bool_],
     vh: npt.NDArray[np.float64],
     vv: npt.NDArray[np.float64],
     walls: npt.NDArray[np.float64],
     correlation: float,
-    shadow_power: float,
     step_row: float,
     step_col: float,
     field: Float,
 ) -> None:
-    size = height.shape[0]
     for row in prange(field.shape[1]):
         for col in range(field.shape[2]):
             for i in range(2 * row, 2 * row + 2):
                 for j in range(2 * col, 2 * col + 2):
                     n, m = district[i, j], material[i, j]
-                    lit = shadow_power if shadow[i, j] else 1.0
-                    a, b = 0.25 * lit * vh[n, m], 0.25 * lit * vv[n, m]
+                    a, b = 0.25 * vh[n, m], 0.25 * vv[n, m]
                     real, imag = correlation * math.sqrt(a * b), 0.0
-                    # a wall is met one pixel further along the look direction, by a ground pixel in the beam
-                    y, x = round(i + step_row), round(j + step_col)
-                    inside = 0 <= y < size and 0 <= x < size
-                    if inside and kind[i, j] != BUILDING and kind[y, x] == BUILDING and not shadow[i, j]:
-                        metres = height[y, x] / HEIGHTS_PER_M
-                        # power of a wall piece one pixel long, spread over the field's pixel
-                        power = walls[n, 0] * metres * PIXEL_M / (4 * PIXEL_M * PIXEL_M)
-                        power *= math.exp((bounce[y, x] - 128.0) / 32.0)
+                    if kind[i, j] != BUILDING:
+                        power = _wall_power(i, j, step_row, step_col, kind, height, bounce) * walls[n, 0]
                         cross = power * walls[n, 1]
                         a += cross
                         b += power
