@@ -38,7 +38,7 @@ def run_record(
 
 def attribution(scenes: Mapping[str, Any]) -> str:
     """Return the sentence that Copernicus data ask for, or say that the scenes are simulated."""
-    if any(str(scene["platform"]).startswith("simulat") for scene in scenes["scenes"]):
+    if any(str(scene["id"]).startswith("simulated_") for scene in scenes["scenes"]):
         return "Simulated scenes: this map shows no real place."
     years = sorted({str(scene["datetime"])[:4] for scene in scenes["scenes"]})
     return f"Contains modified Copernicus Sentinel data {', '.join(years)}."

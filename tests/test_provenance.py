@@ -29,7 +29,7 @@ def test_copernicus_is_credited_with_the_years_of_the_scenes() -> None:
 
 
 def test_simulated_scenes_are_called_simulated() -> None:
-    assert attribution({"scenes": [SCENE | {"platform": "simulated"}]}).startswith("Simulated")
+    assert attribution({"scenes": [SCENE | {"id": "simulated_s"}]}).startswith("Simulated")
 
 
 def test_a_map_carries_its_network_in_its_tags(tmp_path: Path) -> None:
