@@ -82,7 +82,7 @@ def _products(folder: Path) -> Iterator[Path]:
 def _accuracy_lines(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("accuracy.json")):
         result = json.loads(path.read_text())
-        yield f"{_network_of(path, folder)}: overall accuracy {_figure(result['oa'])} on reference polygons (test split)"
+        yield f"{_network_of(path, folder)}: overall accuracy {_figure(result['oa'])} on reference polygons (test)"
     for path in sorted(folder.rglob("agreement.json")):
         result = json.loads(path.read_text())
         yield f"{_network_of(path, folder)}: agreement with the teacher {_figure(result['agreement'])}"

@@ -57,8 +57,8 @@ city: small
 aoi: tests/configs/demo_small.geojson
 start: 2024-05-01
 end: 2024-09-30
-simulation: {seed: 1, size_m: 3000}
-map: {tile_px: 150}
+simulation: {seed: 1, size_m: 4000}
+map: {tile_px: 200}
 model: {name: bp_lcz_eb_cnn, preset: demo, options: {epochs: 2}}
 compare: [wudapt_rf]
 """
@@ -120,7 +120,7 @@ def test_nothing_is_left_to_do_after_a_finished_run(finished: Path) -> None:
 
 def test_other_tiles_and_the_same_seed_give_the_same_bytes(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "resources", tmp_path / "resources")
-    config = city_file(tmp_path, SMALL.replace("tile_px: 150", "tile_px: 400").replace("compare: [wudapt_rf]", ""))
+    config = city_file(tmp_path, SMALL.replace("tile_px: 200", "tile_px: 400").replace("compare: [wudapt_rf]", ""))
     succeeded(snakemake(tmp_path, "--configfile", config))
     assert (run_folder(tmp_path) / "lcz.tif").read_bytes() == (run_folder(finished) / "lcz.tif").read_bytes()
 

@@ -268,7 +268,7 @@ def reports_of(run):
 
 def reports_of_all(name):
     reports = [path for run in RUNS.values() for path in reports_of(run)]
-    return [path for path in reports if path.endswith(f"/{name}.json")]
+    return [path for path in reports if Path(path).stem == name]
 
 
 def wanted_of(run):
