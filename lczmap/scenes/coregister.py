@@ -1,10 +1,9 @@
 """Sub-pixel shift between two sensors, from the structure that both see. Pure arrays.
 
-Radar and optics agree on where things change, seldom on which side is brighter. So each band becomes a structure
-image (the gradient's magnitude of its logarithm), and the shift is the one at which the structure of all fixed
-bands together explains that of the moving bands best: the surface R²(shift) of a linear regression, summed over
-windows before its peak is sought. Windows whose own peak lies elsewhere are left out, and the spread of the result
-when windows are left out in turn (jackknife) is its uncertainty.
+The shift is the one at which the structure images (structure.py) of the fixed sensor together explain those of the
+moving one best: the surface R²(shift) of a linear regression, summed over windows before its peak is sought.
+Windows that contradict it are left out, and the spread of the result when windows are left out in turn (jackknife)
+is its uncertainty.
 """
 
 from __future__ import annotations
@@ -14,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, interpolate, ndimage, optimize
+from scipy import fft, interpolate
+
+from lczmap.scenes.structure import fixed_structure, moving_structure
 
 Float = npt.NDArray[np.float32]
 Double = npt.NDArray[np.float64]
@@ -25,11 +26,6 @@ SEARCH_PX = 16
 PLAUSIBLE_PX = 10.0
 """Orthorectified products lie closer together than this; a larger shift means a wrong georeference."""
 
-_SMOOTHING_PX = 3.0
-"""Gaussian sigma before the gradient, of the power, so that single-look speckle is tamed. Finer structure is sharper
-but biased: sun shadows in the one sensor and wall echoes in the other lie beside the houses, not on them."""
-_HIGH_PASS_PX = 12.0  # Gaussian sigma of the local mean that is taken off a structure image
-_CLIP = 3.0  # robust standard deviations; a few bright targets must not decide
 _VALID_SHARE = 0.25  # of a window's core; windows with fewer pixels that both images show are not used
 _RIDGE = 1e-3  # of the mean variance, keeps the regression on nearly equal bands stable
 _CONTRADICTION = 4.0  # robust standard deviations of a window's surface by which its own peak beats the joint one
@@ -38,6 +34,7 @@ _MIN_WINDOWS = 3
 _MIN_AGREEING_SHARE = 0.3  # a peak at random agrees in 1 % of the cases
 _MIN_CONTRAST = 10.0  # robust standard deviations of the joint surface; unrelated images reach about 5
 _MAX_SIGMA_PX = 0.5
+_NEWTON_STEPS = 8  # two or three settle a smooth peak
 _PEAK_PX = 4  # half size of the neighbourhood in which the peak is interpolated
 
 
@@ -45,8 +42,8 @@ _PEAK_PX = 4  # half size of the neighbourhood in which the peak is interpolated
 class Correlation:
     """What one window says: correlations of structure images at every shift of ±`SEARCH_PX` pixels.
 
-    `cross` is (fixed band, moving band, shift down, shift right), sums over the pixels that both images show;
-    `count` (shift down, shift right) is their number, `gram` (fixed band, fixed band) and `power` (moving band)
+    `cross` is (fixed image, moving image, shift down, shift right), sums over the pixels that both images show;
+    `count` (shift down, shift right) is their number, `gram` (fixed image, fixed image) and `power` (moving image)
     are means of products of one image with itself.
     """
 
@@ -78,35 +75,55 @@ class Shift:
     reason: str
 
 
+@dataclass(frozen=True)
+class FixedWindow:
+    """One window of the fixed sensor, ready to be correlated with several moving ones.
+
+    `spectra` (image, rows, columns of a real FFT) of the structure images within the core, `valid_spectrum` of their
+    validity, `gram` (image, image) their mean products, `core_pixels` the size of the core, `shape` (rows, cols).
+    """
+
+    spectra: npt.NDArray[np.complex64]
+    valid_spectrum: npt.NDArray[np.complex64]
+    gram: Double
+    core_pixels: int
+    shape: tuple[int, int]
+
+
 def estimate_shift(fixed: Iterable[Float], moving: Iterable[Float]) -> Shift:
     """Estimate the one shift of `moving` against `fixed` from pairs of windows.
 
-    Each window is (band, n, n) of the same pixels, n > 2 · SEARCH_PX: any positive quantity such as reflectance or
-    linear power, NaN where missing. Bands may differ between the sensors, not between windows.
+    Each window is (band, rows, cols) of the same pixels, more than 2 · SEARCH_PX each way: any positive quantity
+    such as reflectance or linear power, NaN where missing. The number of bands may differ between the sensors, not
+    between windows. ValueError for windows that do not fit each other.
     """
-    return combine([correlate(f, m) for f, m in zip(fixed, moving, strict=True)])
+    return combine([correlate(prepare_fixed(f), m) for f, m in zip(fixed, moving, strict=True)])
 
 
-def correlate(fixed: Float, moving: Float) -> Correlation:
-    """Correlate the structure of one window pair, (band, n, n) each; see `estimate_shift`."""
-    if fixed.ndim != 3 or moving.ndim != 3 or fixed.shape[1:] != moving.shape[1:]:
-        raise ValueError(f"expected two images (band, n, n) of the same pixels, got {fixed.shape} and {moving.shape}")
-    if min(fixed.shape[1:]) <= 2 * SEARCH_PX:
-        raise ValueError(f"expected a window of more than {2 * SEARCH_PX} px, got {fixed.shape[1:]}")
-    f, f_valid = _structures(fixed)
-    m, m_valid = _structures(moving)
-    core = np.zeros(fixed.shape[1:], np.float32)
+def prepare_fixed(bands: Float) -> FixedWindow:
+    """Return what `correlate` needs of one window (band, rows, cols) of the sensor that stays."""
+    if bands.ndim != 3 or min(bands.shape[1:]) <= 2 * SEARCH_PX:
+        raise ValueError(f"expected a window (band, rows, cols) of more than {2 * SEARCH_PX} px, got {bands.shape}")
+    structure = fixed_structure(bands)
+    core = np.zeros(bands.shape[1:], np.float32)
     core[SEARCH_PX:-SEARCH_PX, SEARCH_PX:-SEARCH_PX] = 1
-    f, f_valid = f * core, f_valid * core  # every shift then sees the same fixed pixels
-    spectra_f, spectra_m = fft.rfft2(f), fft.rfft2(m)
-    cross = _shifts(np.conj(spectra_f)[:, None] * spectra_m[None], fixed.shape[1:])
-    any_f, any_m = f_valid.max(axis=0), m_valid.max(axis=0)
-    count = _shifts(np.conj(fft.rfft2(any_f)) * fft.rfft2(any_m), fixed.shape[1:])
-    pixels = max(float(any_f.sum()), 1.0)
-    flat = f.reshape(len(f), -1).astype(np.float64)
-    power = (m.astype(np.float64) ** 2).sum(axis=(1, 2)) / max(float(any_m.sum()), 1.0)
-    share = float(count[SEARCH_PX, SEARCH_PX] / core.sum())
-    return Correlation(cross, np.maximum(count, 0), flat @ flat.T / pixels, power, share)
+    images, valid = structure.images * core, structure.valid * core  # every shift then sees the same fixed pixels
+    flat = images.reshape(len(images), -1)
+    gram = (flat @ flat.T).astype(np.float64) / max(float(valid.sum()), 1.0)
+    rows, cols = core.shape
+    return FixedWindow(fft.rfft2(images), fft.rfft2(valid), gram, int(core.sum()), (rows, cols))
+
+
+def correlate(fixed: FixedWindow, moving: Float) -> Correlation:
+    """Correlate a window with the same pixels (band, rows, cols) of the sensor that is moved; see `estimate_shift`."""
+    if moving.ndim != 3 or moving.shape[1:] != fixed.shape:
+        raise ValueError(f"expected a window (band, {fixed.shape[0]}, {fixed.shape[1]}), got {moving.shape}")
+    structure = moving_structure(moving)
+    spectra = fft.rfft2(structure.images)
+    cross = np.stack([_shifts(np.conj(image) * spectra, fixed.shape) for image in fixed.spectra])
+    count = np.maximum(_shifts(np.conj(fixed.valid_spectrum) * fft.rfft2(structure.valid), fixed.shape), 0)
+    power = np.square(structure.images, dtype=np.float64).sum(axis=(1, 2)) / max(float(structure.valid.sum()), 1.0)
+    return Correlation(cross, count, fixed.gram, power, float(count[SEARCH_PX, SEARCH_PX]) / fixed.core_pixels)
 
 
 def combine(windows: Sequence[Correlation]) -> Shift:
@@ -121,7 +138,7 @@ def combine(windows: Sequence[Correlation]) -> Shift:
         peak = _peak(_explained(chosen))
         weights = _weights(chosen, peak)
         contradicts = np.zeros(len(windows), np.bool_)
-        for i in np.flatnonzero(usable):
+        for i in map(int, np.flatnonzero(usable)):
             found[i], contradicts[i] = _own_peak(windows[i], weights, peak)
         kept = usable & ~contradicts
         if kept.sum() < _MIN_WINDOWS or np.array_equal(kept, used):
@@ -134,34 +151,6 @@ def combine(windows: Sequence[Correlation]) -> Shift:
     # the moving image lies at +peak, so it has to go back by as much
     own = tuple((float(-right), float(-down)) for down, right in found)
     return Shift(float(-peak[1]), float(-peak[0]), sigma, contrast, tuple(near.tolist()), own, not reason, reason)
-
-
-def _structures(bands: Float) -> tuple[Float, Float]:
-    """Return structure images (band, y, x), zero mean, unit variance, 0 where missing, and their validity 0/1."""
-    made = [_structure(band) for band in bands]
-    return np.stack([structure for structure, _ in made]), np.stack([valid for _, valid in made])
-
-
-def _structure(band: Float) -> tuple[Float, Float]:
-    positive = np.isfinite(band) & (band > 0)
-    smooth = _local_mean(np.where(positive, band, 0), positive, _SMOOTHING_PX)
-    rows, cols = np.gradient(np.log(np.where(positive, smooth, 1)))
-    # the smoothing and the gradient reach this far into missing pixels
-    valid = ndimage.binary_erosion(positive, iterations=2, border_value=1)
-    if not valid.any():
-        return np.zeros_like(band), np.zeros_like(band)
-    edges = np.sqrt(np.hypot(rows, cols))  # the root keeps weak edges in play
-    detail = np.where(valid, edges - _local_mean(np.where(valid, edges, 0), valid, _HIGH_PASS_PX), 0)
-    spread = 1.4826 * np.median(np.abs(detail[valid]))
-    detail = np.where(valid, np.clip(detail, -_CLIP * spread, _CLIP * spread), 0)
-    detail[valid] -= detail[valid].mean()
-    return (detail / max(float(detail[valid].std()), 1e-12)).astype(np.float32), valid.astype(np.float32)
-
-
-def _local_mean(values: npt.NDArray[np.floating], valid: Bool, sigma: float) -> npt.NDArray[np.floating]:
-    weight = ndimage.gaussian_filter(valid.astype(np.float32), sigma)
-    mean: npt.NDArray[np.floating] = ndimage.gaussian_filter(values, sigma) / np.maximum(weight, 1e-6)
-    return mean
 
 
 def _shifts(spectrum: npt.NDArray[np.complexfloating], shape: tuple[int, ...]) -> Double:
@@ -208,18 +197,17 @@ def _peak(surface: Double) -> Double:
     top, left = (int(np.clip(i - _PEAK_PX, 0, size - 2 * _PEAK_PX)) for i in (row, col))
     around = surface[top : top + 2 * _PEAK_PX + 1, left : left + 2 * _PEAK_PX + 1]
     axis = np.arange(2 * _PEAK_PX + 1.0)
-    scale = max(float(np.abs(around).max()), 1e-300)
-    spline = interpolate.RectBivariateSpline(axis, axis, around / scale, kx=5, ky=5)
+    spline = interpolate.RectBivariateSpline(axis, axis, around, kx=5, ky=5)
     start = np.array([row - top, col - left], dtype=np.float64)
-    best = optimize.minimize(
-        lambda at: -spline.ev(*at),
-        start,
-        jac=lambda at: -np.array([spline.ev(*at, dx=1), spline.ev(*at, dy=1)]),
-        bounds=[(max(s - 1, 0), min(s + 1, axis[-1])) for s in start],
-        method="L-BFGS-B",
-        options={"ftol": 1e-14, "gtol": 1e-9},
-    )
-    return np.asarray(best.x + np.array([top - SEARCH_PX, left - SEARCH_PX]))
+    at = start.copy()
+    for _ in range(_NEWTON_STEPS):
+        slope = np.array([spline.ev(*at, dx=1), spline.ev(*at, dy=1)])
+        mixed = spline.ev(*at, dx=1, dy=1)
+        curvature = np.array([[spline.ev(*at, dx=2), mixed], [mixed, spline.ev(*at, dy=2)]])
+        if np.linalg.det(curvature) <= 0:  # no maximum in reach: the grid's own is as good as it gets
+            break
+        at = np.clip(at - np.linalg.solve(curvature, slope), np.maximum(start - 1, 0), np.minimum(start + 1, axis[-1]))
+    return np.asarray(at + np.array([top - SEARCH_PX, left - SEARCH_PX]), dtype=np.float64)
 
 
 def _jackknife(windows: Sequence[Correlation]) -> float:

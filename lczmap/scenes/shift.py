@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
@@ -21,10 +20,8 @@ from lczmap.grid import PIXEL_M, Grid
 from lczmap.scenes.catalogue import Scene
 from lczmap.scenes.clouds import CloudMethod, cloud_mask, read_asset
 from lczmap.scenes.composite import rank_by_usable
-from lczmap.scenes.coregister import SEARCH_PX, Shift, estimate_shift
+from lczmap.scenes.coregister import SEARCH_PX, FixedWindow, Shift, combine, correlate, prepare_fixed
 from lczmap.scenes.radar import radar_block
-
-Float = npt.NDArray[np.float32]
 
 REFERENCE_BANDS = ("B2", "B4", "B8", "B11")
 """Sentinel-2 bands whose structure is compared: visible, near and short-wave infrared edges differ."""
@@ -89,29 +86,31 @@ def _spread(length: int) -> tuple[list[int], int]:
     return [round(start) for start in np.linspace(0, length - core, count)], core
 
 
-def _reference(scenes: Sequence[Scene], window: GeoBox, grid: Grid, cloud_method: CloudMethod) -> Float:
-    # (date and band, y, x), NaN under cloud
+def _reference(scenes: Sequence[Scene], window: GeoBox, grid: Grid, cloud_method: CloudMethod) -> FixedWindow:
     dates = []
     for scene in scenes:
         bands = np.stack([read_asset(scene.assets[band], window, "cubic") for band in REFERENCE_BANDS])
         dates.append(np.where(cloud_mask(scene, window, grid, method=cloud_method), np.float32(np.nan), bands))
-    return np.concatenate(dates)
+    return prepare_fixed(np.concatenate(dates))
 
 
-def _intensities(scene: Scene, window: GeoBox, shift_m: tuple[float, float]) -> Float:
+def _estimate(
+    scene: Scene, windows: Sequence[GeoBox], fixed: Sequence[FixedWindow], shift_m: tuple[float, float]
+) -> Shift:
     # VH and VV power before any speckle filter: the refined Lee filter prefers the dark side and so moves edges
-    return radar_block(scene, window, "grd4", shift_m)[:2]
+    intensities = (radar_block(scene, window, "grd4", shift_m)[:2] for window in windows)
+    return combine([correlate(f, m) for f, m in zip(fixed, intensities, strict=True)])
 
 
-def _measure_pass(scene: Scene, windows: Sequence[GeoBox], fixed: Sequence[Float]) -> dict[str, Any]:
-    shift = estimate_shift(fixed, (_intensities(scene, window, (0.0, 0.0)) for window in windows))
+def _measure_pass(scene: Scene, windows: Sequence[GeoBox], fixed: Sequence[FixedWindow]) -> dict[str, Any]:
+    shift = _estimate(scene, windows, fixed, (0.0, 0.0))
     east, north = shift.right * PIXEL_M, -shift.down * PIXEL_M  # rows run north to south
     significant = shift.is_reliable and math.hypot(east, north) > SIGNIFICANT_SIGMA * shift.sigma * PIXEL_M
     reason = shift.reason or ("" if significant else f"not larger than {SIGNIFICANT_SIGMA:g} standard deviations")
     applied = (east, north) if significant else (0.0, 0.0)
     residual = None
     if significant:
-        residual = _as_metres(estimate_shift(fixed, (_intensities(scene, window, applied) for window in windows)))
+        residual = _as_metres(_estimate(scene, windows, fixed, applied))
     _report(scene, shift, applied, reason)
     return {
         "shift_east_m": round(applied[0], 3),
