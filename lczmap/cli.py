@@ -206,9 +206,10 @@ def train_model(
 @app.command()
 def list_models() -> None:
     """Name the architectures that `model.name` can choose."""
-    from lczmap.models.registry import list_models as names
+    from lczmap.models.registry import list_models as networks
+    from lczmap.models.rf import FOREST
 
-    for name in names():
+    for name in (*networks(), FOREST):
         typer.echo(name)
 
 

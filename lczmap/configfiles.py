@@ -67,7 +67,7 @@ def _load(file: Path, root: Path, overrides: Mapping[str, Any]) -> Iterator[Conf
             yield from _load(expand(str(entry), root), root, overrides)
         return
     try:
-        yield Config.model_validate(_merge(content, overrides))
+        yield Config.model_validate(merge(content, overrides))
     except ValidationError as error:
         problems = [_explain(e) for e in error.errors() if not _is_other_branch(e)]
         raise ValueError(f"{file}: " + "; ".join(problems)) from error
@@ -85,11 +85,12 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     return content
 
 
-def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the keys of `overrides` replaced, also inside mappings that both have."""
     merged = dict(base)
     for key, value in overrides.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
 
 

@@ -46,6 +46,11 @@ def test_a_missing_grid_is_named(tmp_path: Path) -> None:
     assert "grid.json" in result.stderr and "Traceback" not in result.stderr
 
 
+def test_every_architecture_that_a_config_can_name_is_listed() -> None:
+    names = RUNNER.invoke(app, ["list-models"]).stdout.split()
+    assert {"bp_lcz_eb_cnn", "eb_cnn", "gul_s2", "sen2lcz", "wudapt_rf"} <= set(names)
+
+
 def test_every_rule_runs_a_verb_of_its_name() -> None:
     import re
 

@@ -21,6 +21,8 @@ from lczmap.models.checkpoint import State, Tensors, register_kind
 FeatureName = Literal["pixel", "patch_stats"]
 Float = npt.NDArray[np.float32]
 
+FOREST = "wudapt_rf"
+"""Name of the forest among the architectures that `model.name` can choose."""
 CENTRE_PX = 10  # 100 m
 BLOCKS, BLOCK_PX = 5, 6  # patch_stats: means of 5 × 5 blocks of the central 30 × 30 px
 PERCENTILES = (10, 50, 90)
@@ -61,7 +63,7 @@ class ForestClassifier:
     """
 
     kind = "random_forest"
-    name = "wudapt_rf"
+    name = FOREST
     patch_px = 32
 
     def __init__(

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from lczmap.config import Section
+from lczmap.configfiles import merge
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 DEFAULT_PRESETS = {
@@ -116,7 +117,7 @@ def load_preset(name: str | None, *, model: str, options: Mapping[str, Any] | No
     path = PRESET_FOLDER / f"{chosen}.yaml"
     if chosen not in list_presets():
         raise ValueError(f"unknown preset {chosen!r}; known: {', '.join(list_presets())}")
-    content = _merge({"kind": "network"} | yaml.safe_load(path.read_text()), options or {})
+    content = merge({"kind": "network"} | yaml.safe_load(path.read_text()), options or {})
     try:
         return _ADAPTER.validate_python(content)
     except ValidationError as error:
@@ -126,14 +127,6 @@ def load_preset(name: str | None, *, model: str, options: Mapping[str, Any] | No
 def list_presets() -> tuple[str, ...]:
     """Return the names of all recipes, sorted."""
     return tuple(sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml")))
-
-
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _explain(error: Any) -> str:

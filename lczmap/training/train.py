@@ -19,7 +19,7 @@ from lczmap.models.classifier import TorchClassifier, save_checkpoint
 from lczmap.models.losses import balanced_weights, build_loss
 from lczmap.models.normalise import ChannelNormaliser
 from lczmap.models.registry import create_model
-from lczmap.models.rf import ForestClassifier, fit_forest
+from lczmap.models.rf import FOREST, ForestClassifier, fit_forest
 from lczmap.raster import Float, read_cells
 from lczmap.training.data import Augmenter, PatchDataset
 from lczmap.training.fit import fit
@@ -28,8 +28,6 @@ from lczmap.training.module import TrainingModule
 from lczmap.training.patches import PatchTable, read_patch_table
 from lczmap.training.preset import ForestPreset, NetworkPreset, Preset, load_preset
 from lczmap.training.splits import TRAIN, VALIDATION
-
-FOREST = "wudapt_rf"
 
 
 @dataclass(frozen=True)
