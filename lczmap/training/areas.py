@@ -136,10 +136,11 @@ def _detect_field(path: Path, layer: _Layer, field: str | None) -> str:
         for name in ranked:
             if any(_is_class(value) for value in layer.attributes[name]):
                 return name
-    wanted = "LCZ classes in an attribute" if field is None else f"an attribute {field!r}"
+    wanted = "LCZ classes (1..10, A..G, 11..17) in an attribute" if field is None else f"an attribute {field!r}"
+    found = ", ".join(f"{name!r} with values like {next(iter(v), None)!r}" for name, v in layer.attributes.items())
     raise ValueError(
-        f"training areas {path}, layer {layer.name!r}: expected {wanted}, it has {list(layer.attributes)}; name the "
-        "attribute with `training.field`"
+        f"training areas {path}, layer {layer.name!r}: expected {wanted}, it has {found or 'none'}; correct the "
+        "classes, or name the attribute with `training.field`"
     )
 
 

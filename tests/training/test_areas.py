@@ -87,13 +87,15 @@ def test_given_field_wins_over_the_detected_one(tmp_path: Path) -> None:
     frame(lcz=[1, 2], second=[4, 5]).to_file(tmp_path / "a.gpkg")
     assert read_areas(tmp_path / "a.gpkg").codes.tolist() == [1, 2]
     assert read_areas(tmp_path / "a.gpkg", field="second").codes.tolist() == [4, 5]
-    with pytest.raises(ValueError, match=r"expected an attribute 'third', it has \['lcz', 'second'\]"):
+    with pytest.raises(ValueError, match=r"expected an attribute 'third', it has 'lcz' .*, 'second' with values like"):
         read_areas(tmp_path / "a.gpkg", field="third")
 
 
 def test_file_without_classes_names_its_attributes(tmp_path: Path) -> None:
     frame(name=["park", "lake"]).to_file(tmp_path / "a.geojson")
-    with pytest.raises(ValueError, match=r"expected LCZ classes in an attribute, it has \['name'\].*training\.field"):
+    with pytest.raises(
+        ValueError, match=r"expected LCZ classes .* in an attribute, it has 'name' with values like .*training\.field"
+    ):
         read_areas(tmp_path / "a.geojson")
 
 
