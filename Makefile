@@ -1,7 +1,7 @@
 # Everything a user runs. `make demo` and `make test` set up what they need.
 PYTHON ?= python3
 VENV ?= .venv
-CORES ?= 2
+CORES ?= all
 # Further arguments for the installer, such as your own index: make demo PIP_ARGS="--index-url …"
 PIP_ARGS ?=
 BIN := $(VENV)/bin
