@@ -32,7 +32,7 @@ _CONTRADICTION = 4.0  # robust standard deviations of a window's surface by whic
 _NEAR_PX = 2.0  # a window agrees when its own peak lies this close to the joint peak
 _MIN_WINDOWS = 3
 _MIN_AGREEING_SHARE = 0.3  # a peak at random agrees in 1 % of the cases
-_MIN_CONTRAST = 10.0  # robust standard deviations of the joint surface; unrelated images reach about 5
+_MIN_CONTRAST = 8.0  # robust standard deviations of the joint surface; unrelated images seldom reach 6
 _MAX_SIGMA_PX = 0.5
 _NEWTON_STEPS = 8  # two or three settle a smooth peak
 _PEAK_PX = 4  # half size of the neighbourhood in which the peak is interpolated
@@ -110,7 +110,7 @@ def prepare_fixed(bands: Float) -> FixedWindow:
     images, valid = structure.images * core, structure.valid * core  # every shift then sees the same fixed pixels
     flat = images.reshape(len(images), -1)
     gram = (flat @ flat.T).astype(np.float64) / max(float(valid.sum()), 1.0)
-    rows, cols = core.shape
+    _, rows, cols = bands.shape
     return FixedWindow(fft.rfft2(images), fft.rfft2(valid), gram, int(core.sum()), (rows, cols))
 
 
@@ -134,12 +134,12 @@ def combine(windows: Sequence[Correlation]) -> Shift:
         return Shift(0.0, 0.0, np.inf, 0.0, (False,) * len(windows), ((np.nan, np.nan),) * len(windows), False, reason)
     used, found = usable, np.full((len(windows), 2), np.nan)
     for _ in range(5):  # settles in two or three rounds
-        chosen = [w for w, u in zip(windows, used, strict=True) if u]
-        peak = _peak(_explained(chosen))
-        weights = _weights(chosen, peak)
+        peak = _peak(_explained([w for w, u in zip(windows, used, strict=True) if u]))
         contradicts = np.zeros(len(windows), np.bool_)
         for i in map(int, np.flatnonzero(usable)):
-            found[i], contradicts[i] = _own_peak(windows[i], weights, peak)
+            # the others say how the sensors are related, so that no window agrees with itself
+            others = [w for k, (w, u) in enumerate(zip(windows, used, strict=True)) if u and k != i]
+            found[i], contradicts[i] = _own_peak(windows[i], _weights(others, peak), peak)
         kept = usable & ~contradicts
         if kept.sum() < _MIN_WINDOWS or np.array_equal(kept, used):
             break
@@ -160,26 +160,26 @@ def _shifts(spectrum: npt.NDArray[np.complexfloating], shape: tuple[int, ...]) -
     return np.asarray(full[..., :size, :size], dtype=np.float64)
 
 
-def _totals(windows: Sequence[Correlation]) -> tuple[Double, Double, Double]:
-    count = np.maximum(sum(w.count for w in windows), 1.0)
-    cross = sum(w.cross for w in windows) / count
+def _variances(windows: Sequence[Correlation]) -> tuple[Double, Double]:
     gram = np.mean([w.gram for w in windows], axis=0)
     power = np.mean([w.power for w in windows], axis=0)
-    return cross, gram + _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)), power
+    return gram + _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)), power
 
 
 def _explained(windows: Sequence[Correlation]) -> Double:
-    """Return R² (shift down, shift right), summed over the moving bands."""
-    cross, gram, power = _totals(windows)
+    """Return R² (shift down, shift right), summed over the moving images."""
+    gram, power = _variances(windows)
+    cross = sum(w.cross for w in windows) / np.maximum(sum(w.count for w in windows), 1.0)
     solved = np.tensordot(np.linalg.inv(gram), cross, axes=1)  # (fixed, moving, down, right)
     return np.asarray((cross * solved / power[None, :, None, None]).sum(axis=(0, 1)))
 
 
 def _weights(windows: Sequence[Correlation], peak: Double) -> Double:
-    """Return the regression weights (fixed band, moving band) at the shift nearest to `peak`."""
-    cross, gram, power = _totals(windows)
+    """Return the regression weights (fixed image, moving image) at the shift nearest to `peak`."""
+    gram, power = _variances(windows)
     down, right = np.rint(peak).astype(int) + SEARCH_PX
-    return np.asarray(np.linalg.solve(gram, cross[:, :, down, right]) / power)
+    cross = sum(w.cross[:, :, down, right] for w in windows) / max(sum(w.count[down, right] for w in windows), 1.0)
+    return np.asarray(np.linalg.solve(gram, cross) / power)
 
 
 def _own_peak(window: Correlation, weights: Double, joint: Double) -> tuple[Double, bool]:
