@@ -129,13 +129,40 @@ def covering(lattice: GeoBox, geobox: GeoBox, *, margin: int, shift_m: tuple[flo
     return GeoBox((rows.stop - rows.start, cols.stop - cols.start), corner, lattice.crs)
 
 
-def lattice(path: Path | str, *, crs: str | None = None, transform: Sequence[float] | None = None) -> GeoBox:
+def lattice(
+    path: Path | str,
+    *,
+    crs: str | None = None,
+    transform: Sequence[float] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> GeoBox:
     """Return the pixels of a raster, from its header; `crs` and `transform` replace its own georeference.
 
-    ValueError when neither it nor `crs` names a CRS.
+    `options` are GDAL's for this reading. ValueError when neither it nor `crs` names a CRS.
     """
-    with _opened(path) as source:
+    with rasterio.Env(**(options or {})), _opened(path) as source:
         return _lattice(path, source, crs, transform)
+
+
+def read_part(
+    path: Path | str, part: GeoBox | None = None, *, band: int = 1, options: Mapping[str, Any] | None = None
+) -> tuple[npt.NDArray[Any], GeoBox]:
+    """Return the digital numbers (y, x) of one band as they are stored, and the pixels that they are.
+
+    `part` is a rectangle of whole pixels of the raster (as from its `lattice`), None for all. `path` may be anything
+    GDAL opens, such as `/vsizip/…` or an address; `options` are GDAL's for this reading. ValueError for a raster
+    that cannot be read.
+    """
+    with rasterio.Env(**(options or {})), _opened(path) as source:
+        own = _lattice(path, source, None, None)
+        if part is None:
+            return _checked_read(path, source, None)[band - 1], own
+        col, row = ~own.transform @ (part.transform @ (0, 0))
+        window = Window(round(col), round(row), part.shape[1], part.shape[0])
+        try:
+            return source.read(band, window=window), part
+        except RasterioError as error:
+            raise ValueError(f"{path}: the raster is corrupt ({error}); fetch or make it again") from error
 
 
 def band_names(path: Path | str) -> tuple[str, ...]:

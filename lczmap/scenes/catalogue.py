@@ -7,6 +7,7 @@ co-registration, stacks) reads `Scene` and nothing else. No raster is opened her
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -45,6 +46,8 @@ class Asset:
     unit: Unit = "linear"
     crs: str | None = None
     transform: tuple[float, float, float, float, float, float] | None = None
+    values: tuple[int, ...] | None = None
+    """Of a mask only: the values that mean "not clear", such as classes of a scene classification; None: above 0."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Scene:
 
     `datetime` is ISO 8601 in UTC; `assets` maps channels (channels.py) to files; where `cloud` exists, its values
     above 0 are cloud or shadow. `usable_fraction` is the share of the city's cells that the scene shows
-    (Sentinel-2: without cloud), None until it has been measured.
+    (Sentinel-2: without cloud), None until it has been measured. `sun` is the (azimuth clockwise from north,
+    elevation) of the sun in degrees, where it is known.
     """
 
     id: str
@@ -66,12 +70,13 @@ class Scene:
     assets: Mapping[str, Asset]
     cloud: Asset | None = None
     usable_fraction: float | None = None
+    sun: tuple[float, float] | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All files of the scene, each once."""
+        """All files of the scene on disk, each once; a raster inside a zip file counts as that file."""
         assets = [*self.assets.values(), *([self.cloud] if self.cloud else [])]
-        return tuple(dict.fromkeys(asset.path for asset in assets))
+        return tuple(dict.fromkeys(file_on_disk(asset.path) for asset in assets))
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,12 @@ class Catalogue:
     def of(self, sensor: Sensor) -> tuple[Scene, ...]:
         """Return the scenes of one sensor."""
         return tuple(s for s in self.scenes if s.sensor == sensor)
+
+
+def file_on_disk(path: str) -> str:
+    """Return the file that holds a raster: the zip file of a GDAL path `/vsizip/{zip file}/…`, else the path itself."""
+    inside = re.match(r"/vsizip/\{(.+?)\}/", path)
+    return inside.group(1) if inside else path
 
 
 def check_asset(sensor: Sensor, name: str, unit: str) -> None:
@@ -181,8 +192,8 @@ def _intensity_assets(scene: Scene, polarisation: str) -> Sequence[str]:
 
 
 def _asset(entry: Mapping[str, Any]) -> Asset:
-    transform = entry["transform"]
-    asset = Asset(**{**entry, "transform": None if transform is None else tuple(transform)})
+    lists = {key: None if entry[key] is None else tuple(entry[key]) for key in ("transform", "values")}
+    asset = Asset(**{**entry, **lists})
     if asset.unit not in get_args(Unit):
         raise TypeError(f"unknown unit {asset.unit!r}")
     return asset
@@ -191,4 +202,5 @@ def _asset(entry: Mapping[str, Any]) -> Asset:
 def _scene(entry: Mapping[str, Any]) -> Scene:
     assets = {name: _asset(asset) for name, asset in entry["assets"].items()}
     cloud = None if entry["cloud"] is None else _asset(entry["cloud"])
-    return Scene(**{**entry, "assets": assets, "cloud": cloud})
+    sun = None if entry["sun"] is None else tuple(entry["sun"])
+    return Scene(**{**entry, "assets": assets, "cloud": cloud, "sun": sun})

@@ -64,7 +64,7 @@ def cloud_mask(scene: Scene, geobox: GeoBox, grid: Grid, *, method: CloudMethod 
     """
     chosen = resolve_method(scene, method)
     if chosen == "source" and scene.cloud is not None:
-        return read_asset(scene.cloud, geobox, "nearest") > 0
+        return _flagged(scene.cloud, geobox)
     if chosen == "s2cloudless":
         return _s2cloudless(scene, geobox, grid)
     return np.zeros(geobox.shape, np.bool_)
@@ -87,6 +87,11 @@ def read_asset(asset: Asset, geobox: GeoBox, resampling: ResamplingName) -> npt.
         nodata=asset.nodata,
     )
     return digital * np.float32(asset.scale) + np.float32(asset.offset)
+
+
+def _flagged(mask: Asset, geobox: GeoBox) -> Bool:
+    values = read_asset(mask, geobox, "nearest")
+    return values > 0 if mask.values is None else np.isin(values, mask.values)
 
 
 def _usable_fraction(scene: Scene, grid: Grid, method: CloudMethod) -> float:

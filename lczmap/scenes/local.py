@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +13,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lczmap.configfiles import expand
-from lczmap.scenes.catalogue import Asset, Scene, Sensor, Unit, check_asset, utc_text
+from lczmap.files import write_text
+from lczmap.scenes.catalogue import Asset, Scene, Sensor, Unit, check_asset, file_on_disk, utc_text
 
 ARCHIVE_NAME = "archive.yaml"
 _STATE_VALUES: dict[Sensor, dict[str, tuple[str, ...] | None]] = {  # None: any text
@@ -57,6 +59,15 @@ class _AssetEntry(_Defaults):
     band: int = Field(default=1, ge=1)
 
 
+class _MaskEntry(_AssetEntry):
+    values: tuple[int, ...] | None = Field(default=None, min_length=1)
+
+
+class _Sun(_Strict):
+    azimuth: float = Field(ge=0, le=360)
+    elevation: float = Field(ge=-90, le=90)
+
+
 class _Orbit(_Strict):
     direction: Literal["ascending", "descending"] | None = None
     relative: int | None = Field(default=None, ge=1, le=175)
@@ -71,7 +82,8 @@ class _SceneEntry(_Strict):
     orbit: _Orbit = _Orbit()
     defaults: _Defaults = _Defaults()
     assets: dict[str, _AssetEntry] = Field(min_length=1)
-    cloud: _AssetEntry | None = None
+    cloud: _MaskEntry | None = None
+    sun: _Sun | None = None
 
 
 class _Archive(_Strict):
@@ -98,6 +110,39 @@ def read_archive(path: Path) -> list[Scene]:
         except ValueError as error:
             raise ValueError(f"{file}: scene {entry.id}: {error}") from error
     return scenes
+
+
+def write_archive(path: Path, scenes: Sequence[Scene]) -> None:
+    """Describe scenes as archive.yaml; `read_archive` returns them again. Files below its folder get relative paths."""
+    write_text(
+        path, yaml.safe_dump({"scenes": [_entry(scene, path.parent.resolve()) for scene in scenes]}, sort_keys=False)
+    )
+
+
+def _entry(scene: Scene, folder: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": scene.id,
+        "sensor": scene.sensor,
+        "platform": scene.platform,
+        "datetime": scene.datetime,
+        "state": dict(scene.state),
+        "orbit": {"direction": scene.orbit_direction, "relative": scene.relative_orbit},
+        "assets": {name: _asset_entry(asset, folder) for name, asset in scene.assets.items()},
+    }
+    if scene.cloud is not None:
+        entry["cloud"] = _asset_entry(scene.cloud, folder)
+    if scene.sun is not None:
+        entry["sun"] = {"azimuth": scene.sun[0], "elevation": scene.sun[1]}
+    return entry
+
+
+def _asset_entry(asset: Asset, folder: Path) -> dict[str, Any]:
+    default = Asset(path="")
+    given = {key: value for key, value in asdict(asset).items() if value != getattr(default, key) or key == "unit"}
+    path = Path(asset.path)
+    if not asset.path.startswith("/vsi") and path.resolve().is_relative_to(folder):
+        path = path.resolve().relative_to(folder)
+    return {**given, "path": path.as_posix()} | {k: list(v) for k, v in given.items() if isinstance(v, tuple)}
 
 
 def _parse(file: Path) -> _Archive:
@@ -143,6 +188,7 @@ def _scene(entry: _SceneEntry, root: Path) -> Scene:
         relative_orbit=entry.orbit.relative,
         assets=assets,
         cloud=None if entry.cloud is None else _asset("cloud", entry.cloud, _cloud_defaults(entry.defaults), root),
+        sun=None if entry.sun is None else (entry.sun.azimuth, entry.sun.elevation),
     )
 
 
@@ -150,7 +196,7 @@ def _asset(name: str, entry: _AssetEntry, defaults: _Defaults, root: Path) -> As
     # keys of the asset win over the scene's defaults
     given = {**defaults.model_dump(exclude_unset=True), **entry.model_dump(exclude_unset=True)}
     path = root / given.pop("path")
-    if not path.is_file():
+    if not Path(file_on_disk(str(path))).is_file():
         raise ValueError(f"{name}: {path}: no such file")
     if given.get("unit") is None:
         raise ValueError(f"{name}: `unit` is missing (reflectance, linear, amplitude or dB)")

@@ -1,0 +1,119 @@
+"""HTTP with bounded patience: every request ends, in an answer or in an error that says what to do.
+
+Errors 429, 500, 502, 503 and 504 and broken connections are tried again with growing pauses; a server's Retry-After
+is honoured up to `RETRY_AFTER_MAX_S`. Addresses appear in messages without their query, where signatures live.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from lczmap.scenes.sources.source import ArchiveError
+
+RETRIES = 4
+BACKOFF_S = 1.0
+"""Pauses grow as BACKOFF_S · 2^n."""
+RETRY_AFTER_MAX_S = 60
+CONNECT_TIMEOUT_S = 15.0
+READ_TIMEOUT_S = 60.0
+AGAIN = (429, 500, 502, 503, 504)
+
+_REMEDIES = {
+    401: "the archive asks for credentials, or does not accept yours: docs/data.md says which variables to set",
+    403: "access is refused: check your account's rights, or the address",
+    404: "nothing is there: check the address, or search again",
+    429: "too many requests, or the quota is used up: wait, then run the same command again; what is there is kept",
+}
+_LATER = "the archive has trouble: run the same command again later; what has been fetched is kept"
+
+
+def retry() -> Retry:
+    """Return the retry policy, for any library that takes one."""
+    return Retry(
+        total=RETRIES,
+        backoff_factor=BACKOFF_S,
+        backoff_max=RETRY_AFTER_MAX_S,
+        status_forcelist=AGAIN,
+        allowed_methods=None,  # searches are POST and change nothing
+        respect_retry_after_header=True,
+        retry_after_max=RETRY_AFTER_MAX_S,
+        raise_on_status=False,
+    )
+
+
+def session() -> requests.Session:
+    """Return a session that retries."""
+    made = requests.Session()
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, HTTPAdapter(max_retries=retry()))
+    return made
+
+
+def get_bytes(client: requests.Session, url: str, *, params: dict[str, str] | None = None) -> bytes:
+    """Return the body of a GET; ArchiveError when it fails, or is shorter than announced."""
+    try:
+        answer = client.get(url, params=params, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
+        body = answer.content
+    except requests.RequestException as error:
+        raise ArchiveError(failure(url, reason=_cause(error))) from error
+    if answer.status_code != 200:
+        raise ArchiveError(failure(url, status=answer.status_code))
+    announced = answer.headers.get("Content-Length")
+    if announced is not None and "Content-Encoding" not in answer.headers and len(body) != int(announced):
+        raise ArchiveError(failure(url, reason=f"{len(body)} of {announced} bytes came"))
+    return body
+
+
+def get_json(client: requests.Session, url: str, *, params: dict[str, str] | None = None) -> Any:
+    """Return the JSON of a GET; ArchiveError when it fails or is no JSON."""
+    body = get_bytes(client, url, params=params)
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise ArchiveError(failure(url, reason="expected JSON, got something else")) from error
+
+
+def failure(url: str, *, status: int | None = None, reason: str = "") -> str:
+    """Return the message for a request that failed: the address without its query, what came, what to do."""
+    came = f"HTTP {status}" if status is not None else reason
+    return f"{without_query(url)}: {came}; {_REMEDIES.get(status or 0, _LATER)}"
+
+
+def without_query(url: str) -> str:
+    """Return an address without user, password and query."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def gdal_options() -> dict[str, Any]:
+    """Return the same patience as GDAL options, for rasters that are read through HTTP by windows."""
+    return {
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "GDAL_HTTP_MAX_RETRY": RETRIES,
+        "GDAL_HTTP_RETRY_DELAY": BACKOFF_S,
+        "GDAL_HTTP_RETRY_CODES": ",".join(map(str, AGAIN)),
+        "GDAL_HTTP_CONNECTTIMEOUT": CONNECT_TIMEOUT_S,
+        "GDAL_HTTP_TIMEOUT": READ_TIMEOUT_S,
+        "GDAL_HTTP_LOW_SPEED_TIME": 20,
+        "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,  # bytes per second
+        "VSI_CACHE": False,
+    }
+
+
+def _cause(error: requests.RequestException) -> str:
+    # the library's own text repeats the address with its query
+    names = {
+        requests.Timeout: f"no answer within {READ_TIMEOUT_S:g} s",
+        requests.exceptions.RetryError: f"errors in {RETRIES + 1} attempts",
+        requests.exceptions.SSLError: "no secure connection",
+        requests.exceptions.ChunkedEncodingError: "the connection broke",
+        requests.ConnectionError: "no connection",
+    }
+    return next((text for kind, text in names.items() if isinstance(error, kind)), type(error).__name__)
