@@ -1,39 +1,47 @@
-"""Cloud masks of Sentinel-2 scenes, and how much of a city a scene shows.
+"""Masks of Sentinel-2 scenes (cloud, shadow, snow), and how much of a city a scene shows.
 
 A scene's own mask is used where there is one; else s2cloudless (Sentinel Hub; A. Zupanc, "Improving cloud detection
-with machine learning", 2017) sees the ten bands it needs as top-of-atmosphere reflectance. Its grid of 40 m is
+with machine learning", 2017) sees the ten bands it needs as top-of-atmosphere reflectance. It knows no cloud shadows
+and no snow: shadows.py adds both, shadows only where the scene says where the sun stood. The grid of 40 m is
 anchored at the city's corner and worked off in fixed blocks, so a pixel gets the same answer whatever tile asks.
-It knows no cloud shadows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import cache
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from scipy import ndimage
 
 from lczmap.grid import PIXEL_M, Grid
 from lczmap.raster import ResamplingName, read_onto
 from lczmap.scenes.blocks import BLOCK_PX
-from lczmap.scenes.catalogue import Asset, Scene
+from lczmap.scenes.catalogue import Asset, Scene, file_on_disk
+from lczmap.scenes.shadows import cast, is_dark_land, is_snow, shadow_reach_m
 
 CloudMethod = Literal["auto", "source", "s2cloudless", "none"]
 Bool = npt.NDArray[np.bool_]
 
 S2CLOUDLESS_BANDS = ("B1", "B2", "B4", "B5", "B8", "B8A", "B9", "B10", "B11", "B12")
 """Bands in the order that the model expects (s2cloudless README)."""
+MASK_BANDS = (*S2CLOUDLESS_BANDS, "B3")
+"""What s2cloudless, shadows and snow need together."""
 CLOUD_PIXEL_M = 40  # the model judges pixels one by one, of any size; a divisor of the blocks of the stacks
 THRESHOLD = 0.4  # cloud probability, the package's default
 AVERAGE_OVER_PX = 4  # radius of the disk that averages probability, as in the authors' example
 DILATION_PX = 2  # radius of the disk that grows the mask, as in the authors' example
 _BLOCK_PX = BLOCK_PX * PIXEL_M // CLOUD_PIXEL_M  # a block of a stack asks for one block of clouds
 _MARGIN_PX = AVERAGE_OVER_PX + DILATION_PX
+_SHADOW_MARGIN_PX = 4  # around a block, for the opening and the growing of shadows
+_CACHED_BLOCKS = 4096  # of 4 KB: the clouds that throw shadows into several blocks are sought once
 
 
 def resolve_method(scene: Scene, method: CloudMethod) -> CloudMethod:
@@ -49,7 +57,7 @@ def resolve_method(scene: Scene, method: CloudMethod) -> CloudMethod:
             "`cloud:` (values above 0 are cloud or shadow, such as made from the scene classification layer), or set "
             "`cloud_mask: none` for scenes known to be clear"
         )
-    missing = [band for band in S2CLOUDLESS_BANDS if band not in scene.assets]
+    missing = [band for band in MASK_BANDS if band not in scene.assets]
     if chosen == "s2cloudless" and missing:
         raise ValueError(
             f"scene {scene.id}: s2cloudless needs the bands {missing} as well; add them or a `cloud:` mask"
@@ -57,10 +65,23 @@ def resolve_method(scene: Scene, method: CloudMethod) -> CloudMethod:
     return chosen
 
 
-def cloud_mask(scene: Scene, geobox: GeoBox, grid: Grid, *, method: CloudMethod = "auto") -> Bool:
-    """Return (y, x) on `geobox` (in the grid's CRS), True where the scene shows cloud (or shadow, if its mask does).
+def mask_name(scene: Scene, method: CloudMethod = "auto") -> str:
+    """Return what masks a scene, for the state of a stack: `source`, `none`, or s2cloudless with what is added to it.
 
-    The same pixel centre gets the same answer on every geobox. A pixel without data is not cloud.
+    That is `s2cloudless+shadow+snow`, or `s2cloudless+snow` for a scene whose `sun` is unknown. ValueError as in
+    `resolve_method`.
+    """
+    chosen = resolve_method(scene, method)
+    if chosen != "s2cloudless":
+        return chosen
+    return "s2cloudless+snow" if scene.sun is None else "s2cloudless+shadow+snow"
+
+
+def cloud_mask(scene: Scene, geobox: GeoBox, grid: Grid, *, method: CloudMethod = "auto") -> Bool:
+    """Return (y, x) on `geobox` (in the grid's CRS), True where the scene shows no clear ground: cloud, shadow, snow.
+
+    A scene's own mask says what it says; `mask_name` tells what is sought else. The same pixel centre gets the same
+    answer on every geobox. A pixel without data is not masked.
     """
     chosen = resolve_method(scene, method)
     if chosen == "source" and scene.cloud is not None:
@@ -70,18 +91,16 @@ def cloud_mask(scene: Scene, geobox: GeoBox, grid: Grid, *, method: CloudMethod 
     return np.zeros(geobox.shape, np.bool_)
 
 
-def measure_usable(scenes: Sequence[Scene], grid: Grid, *, method: CloudMethod = "auto") -> list[Scene]:
-    """Return the scenes with `usable_fraction`: the share of cell centres with data and, on Sentinel-2, no cloud."""
-    return [replace(scene, usable_fraction=_usable_fraction(scene, grid, method)) for scene in scenes]
-
-
-def read_asset(asset: Asset, geobox: GeoBox, resampling: ResamplingName) -> npt.NDArray[np.float32]:
-    """Read an asset onto `geobox` in its unit (dB stays dB); (y, x), NaN where missing."""
+def read_asset(
+    asset: Asset, geobox: GeoBox, resampling: ResamplingName, *, shift_m: tuple[float, float] = (0.0, 0.0)
+) -> npt.NDArray[np.float32]:
+    """Read an asset onto `geobox` in its unit (dB stays dB); (y, x), NaN where missing. `shift_m` as in raster."""
     digital = read_onto(
         asset.path,
         geobox,
         band=asset.band,
         resampling=resampling,
+        shift_m=shift_m,
         crs=asset.crs,
         transform=asset.transform,
         nodata=asset.nodata,
@@ -94,24 +113,54 @@ def _flagged(mask: Asset, geobox: GeoBox) -> Bool:
     return values > 0 if mask.values is None else np.isin(values, mask.values)
 
 
-def _usable_fraction(scene: Scene, grid: Grid, method: CloudMethod) -> float:
-    first = next(iter(scene.assets.values()))
-    usable = np.isfinite(read_asset(first, grid.cell_geobox, "nearest"))
-    if scene.sensor == "sentinel-2":
-        usable &= ~cloud_mask(scene, grid.cell_geobox, grid, method=method)
-    return float(usable.mean())
+@dataclass(frozen=True)
+class _View:
+    """What the mask of a scene on a city's 40 m grid depends on: hashable, so that blocks can be kept."""
+
+    bands: tuple[tuple[str, Asset], ...]
+    sun: tuple[float, float] | None
+    crs: str
+    west: float
+    north: float
+    stamps: tuple[int, ...]
+
+    def read(self, names: Sequence[str], row: int, col: int, size: int, margin: int) -> npt.NDArray[np.float32]:
+        """Return (band, y, x), the mean reflectance of 40 m pixels of a square at (row, col) with a margin."""
+        west = self.west + (col - margin) * CLOUD_PIXEL_M
+        north = self.north - (row - margin) * CLOUD_PIXEL_M
+        side = size + 2 * margin
+        geobox = GeoBox((side, side), Affine(CLOUD_PIXEL_M, 0, west, 0, -CLOUD_PIXEL_M, north), self.crs)
+        assets = dict(self.bands)
+        return np.stack([read_asset(assets[name], geobox, "average") for name in names])
+
+
+def _view(scene: Scene, grid: Grid) -> _View:
+    bands = tuple((band, scene.assets[band]) for band in MASK_BANDS)
+    files = [Path(file_on_disk(asset.path)) for _, asset in bands]
+    stamps = tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
+    return _View(bands, scene.sun, grid.crs, grid.west, grid.north, stamps)
 
 
 def _s2cloudless(scene: Scene, geobox: GeoBox, grid: Grid) -> Bool:
     rows, cols = _cloud_pixels(geobox, grid)
-    mask = np.zeros((rows[-1] - rows[0] + 1, cols[-1] - cols[0] + 1), np.bool_)
-    for row, col in _blocks(rows, cols):
-        block = _cloud_block(scene, grid, row, col)
-        top, left = max(row, rows[0]), max(col, cols[0])
-        bottom, right = min(row + _BLOCK_PX, rows[-1] + 1), min(col + _BLOCK_PX, cols[-1] + 1)
-        inside = block[top - row : bottom - row, left - col : right - col]
-        mask[top - rows[0] : bottom - rows[0], left - cols[0] : right - cols[0]] = inside
+    view = _view(scene, grid)
+    mask = _assemble(
+        lambda row, col: _mask_block(view, row, col), int(rows[0]), int(rows[-1]), int(cols[0]), int(cols[-1])
+    )
     return mask[np.ix_(rows - rows[0], cols - cols[0])]
+
+
+def _assemble(make_block: Callable[[int, int], Bool], top: int, bottom: int, left: int, right: int) -> Bool:
+    # pixels top..bottom, left..right (both included) of the city's 40 m grid, from its fixed blocks
+    mask = np.zeros((bottom - top + 1, right - left + 1), np.bool_)
+    for row in range(top // _BLOCK_PX * _BLOCK_PX, bottom + 1, _BLOCK_PX):
+        for col in range(left // _BLOCK_PX * _BLOCK_PX, right + 1, _BLOCK_PX):
+            rows = slice(max(row, top), min(row + _BLOCK_PX, bottom + 1))
+            cols = slice(max(col, left), min(col + _BLOCK_PX, right + 1))
+            mask[rows.start - top : rows.stop - top, cols.start - left : cols.stop - left] = make_block(row, col)[
+                rows.start - row : rows.stop - row, cols.start - col : cols.stop - col
+            ]
+    return mask
 
 
 def _cloud_pixels(geobox: GeoBox, grid: Grid) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -124,10 +173,31 @@ def _cloud_pixels(geobox: GeoBox, grid: Grid) -> tuple[npt.NDArray[np.int64], np
     return rows, np.floor((x - grid.west) / CLOUD_PIXEL_M).astype(np.int64)
 
 
-def _blocks(rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    for row in range(int(rows[0]) // _BLOCK_PX * _BLOCK_PX, int(rows[-1]) + 1, _BLOCK_PX):
-        for col in range(int(cols[0]) // _BLOCK_PX * _BLOCK_PX, int(cols[-1]) + 1, _BLOCK_PX):
-            yield row, col
+def _mask_block(view: _View, row: int, col: int) -> Bool:
+    margin = _SHADOW_MARGIN_PX
+    green, nir, swir = view.read(("B3", "B8", "B11"), row, col, _BLOCK_PX, margin)
+    inner = slice(margin, margin + _BLOCK_PX)
+    masked = _cloud_block(view, row, col) | is_snow(green, nir, swir)[inner, inner]
+    dark = is_dark_land(green, nir, swir)
+    if view.sun is None or not dark.any():
+        return masked
+    shadow = dark & _cast_into(view, view.sun, row - margin, col - margin, _BLOCK_PX + 2 * margin)
+    shadow = ndimage.binary_opening(shadow, np.ones((2, 2)))  # less than 80 m wide is no cloud's shadow
+    grown = ndimage.binary_dilation(shadow, np.ones((3, 3)))
+    return np.asarray(masked | grown[inner, inner], dtype=np.bool_)
+
+
+def _cast_into(view: _View, sun: tuple[float, float], row: int, col: int, size: int) -> Bool:
+    # where the clouds around throw shadows in a square of `size` pixels; only blocks towards the sun are looked at
+    reach = math.ceil(shadow_reach_m(sun[1]) / CLOUD_PIXEL_M)
+    north, east = reach * math.cos(math.radians(sun[0])), reach * math.sin(math.radians(sun[0]))
+    up, down = math.ceil(max(north, 0)), math.ceil(max(-north, 0))
+    right, left = math.ceil(max(east, 0)), math.ceil(max(-east, 0))
+    cloud = _assemble(
+        lambda r, c: _cloud_block(view, r, c), row - up, row + size - 1 + down, col - left, col + size - 1 + right
+    )
+    around = np.pad(cloud, ((reach - up, reach - down), (reach - left, reach - right)))
+    return cast(around, sun, pixel_m=CLOUD_PIXEL_M, margin_px=reach)
 
 
 @cache
@@ -139,18 +209,17 @@ def _detector() -> Any:
     )
 
 
-def _cloud_block(scene: Scene, grid: Grid, row: int, col: int) -> Bool:
-    size = _BLOCK_PX + 2 * _MARGIN_PX
-    west = grid.west + (col - _MARGIN_PX) * CLOUD_PIXEL_M
-    north = grid.north - (row - _MARGIN_PX) * CLOUD_PIXEL_M
-    geobox = GeoBox((size, size), Affine(CLOUD_PIXEL_M, 0, west, 0, -CLOUD_PIXEL_M, north), grid.crs)
-    bands = np.stack([read_asset(scene.assets[b], geobox, "average") for b in S2CLOUDLESS_BANDS], axis=-1)
+@lru_cache(maxsize=_CACHED_BLOCKS)
+def _cloud_block(view: _View, row: int, col: int) -> Bool:
+    bands = np.moveaxis(view.read(S2CLOUDLESS_BANDS, row, col, _BLOCK_PX, _MARGIN_PX), 0, -1)  # (y, x, band)
     detector = _detector()
     has_data = np.isfinite(bands).all(axis=-1)
-    probability = np.zeros((1, size, size), np.float32)
+    probability = np.zeros((1, *has_data.shape), np.float32)
     if has_data.any():
         seen = bands[has_data][None, None]  # (1, 1, pixels, band)
         probability[0, has_data] = detector.get_cloud_probability_maps(seen, num_threads=1)[0, 0]
     cloud = detector.get_mask_from_prob(probability)[0] > 0
     inner = slice(_MARGIN_PX, _MARGIN_PX + _BLOCK_PX)
-    return np.asarray(cloud[inner, inner], dtype=np.bool_)
+    block = np.array(cloud[inner, inner], dtype=np.bool_)
+    block.flags.writeable = False  # shared by all that ask
+    return block
