@@ -215,3 +215,15 @@ def test_pixels_in_another_state_are_refused_by_sensor_and_key() -> None:
         require_state(trained, {**trained, "sentinel-2": {"level": "L2A"}}, what="scene x")
     with pytest.raises(ValueError, match="sentinel-1 calibration: expected 'sigma0', got 'nothing'; sentinel-1 looks"):
         require_state(trained, {"sentinel-2": {"level": "L1C"}})
+
+
+def test_a_checkpoint_remembers_how_radar_pixels_were_made(classifier: TorchClassifier, tmp_path: Path) -> None:
+    radar = {"product": "grd", "calibration": "sigma0", "noise_removed": "true", "looks": "4.4"}
+    both = {**STATE, "sentinel-1": radar}
+    seen = TorchClassifier(classifier.network, classifier.normaliser, state=both)
+    save_checkpoint(tmp_path / "both.safetensors", seen)
+    trained = load_checkpoint(tmp_path / "both.safetensors").state
+    assert trained == both == read_description(tmp_path / "both.safetensors")["state"]
+    for key, value in {"product": "slc", "calibration": "gamma0", "noise_removed": "unknown", "looks": "8.8"}.items():
+        with pytest.raises(ValueError, match=f"sentinel-1 {key}: expected '{radar[key]}', got '{value}'"):
+            require_state(trained, {**both, "sentinel-1": {**radar, key: value}})
