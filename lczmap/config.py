@@ -15,7 +15,11 @@ PRETRAINED = ("gul_s2", "sen2lcz")
 """Networks whose weights are public: they need no training areas."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Platform = Annotated[str, Field(pattern=r"^(any|sentinel-[12][a-z])$")]
 Sensor = Literal["sentinel-1", "sentinel-2"]
+SEASONS = ("spring", "summer", "autumn", "winter")
+NETWORK = ("stac", "sentinelhub", "gcs")
+"""Sources that fetch scenes."""
 
 
 class Section(BaseModel):
@@ -36,29 +40,65 @@ class BoundingBox(Section):
 class Sentinel2(Section):
     """Multispectral scenes."""
 
-    source: Literal["simulate", "local"] = "simulate"
-    """Where scenes come from: `simulate` (the demo city) or `local` (a folder described by an archive.yaml)."""
+    source: Literal["simulate", "local", "stac", "sentinelhub", "gcs"] = "simulate"
+    """Where scenes come from: `simulate` (the demo city), `local` (your disk), `stac`, `sentinelhub` or `gcs` (Google's
+    public L1C bucket); docs/data.md."""
     archive: str | None = None
-    """With `local`: the archive.yaml (docs/data.md)."""
+    """With `local`: an archive.yaml, a folder of SAFE products, or a So2Sat GUL folder."""
+    endpoint: str | None = None
+    """With a network source: an endpoint's name or address; the default needs no account, except Sentinel Hub's."""
+    collection: str | None = None
+    """With `stac`: the collection, where the endpoint's usual one is not meant."""
     level: Literal["L1C", "L2A"] = "L1C"
     """Processing level: L1C is top-of-atmosphere reflectance, L2A surface reflectance."""
+    platform: Platform = "any"
+    """Satellite, such as sentinel-2b."""
+    season: Literal["all", "local_summer", "dry", "four"] = "all"
+    """Which months of the period count; `four` makes four composites and averages their class probabilities."""
+    max_cloud: float = Field(default=60, ge=0, le=100)
+    """Network sources: the cloudiest scene that is fetched, in percent as the archive states it."""
+    max_dates: int = Field(default=12, ge=1, le=60)
+    """Network sources: how many dates are fetched, the clearest ones, of each season."""
     cloud_mask: Literal["auto", "source", "s2cloudless", "none"] = "auto"
     """`source`: the mask that came with the scene; `auto`: that one, else s2cloudless."""
+    composite: Literal["median", "medoid", "best_pixel"] = "median"
+    """How the clear dates of a pixel become one value."""
+    upsampling: Literal["cubic", "nearest"] = "cubic"
+    """How 20 m bands are brought to 10 m: cubic convolution as in So2Sat GUL, or nearest as in RSNNet."""
 
 
 class Sentinel1(Section):
     """Radar scenes."""
 
-    use: Literal["required", "off"] = "required"
-    """`off` maps from Sentinel-2 alone."""
-    source: Literal["simulate", "local"] = "simulate"
+    use: Literal["required", "preferred", "off"] = "required"
+    """`preferred` maps without radar where no scene is found, and says so; `off` maps from Sentinel-2 alone."""
+    source: Literal["simulate", "local", "stac", "sentinelhub"] = "simulate"
     """Where scenes come from, as for sentinel2."""
     archive: str | None = None
-    """With `local`: the archive.yaml; may be the same as sentinel2's."""
+    """With `local`: as for sentinel2; may be the same."""
+    endpoint: str | None = None
+    """As for sentinel2."""
+    collection: str | None = None
+    """As for sentinel2."""
     channels: Literal["so2sat8", "grd4"] = "so2sat8"
     """`so2sat8`: the eight complex and filtered channels of So2Sat; `grd4`: VH and VV intensities, also filtered."""
+    calibration: Literal["sigma0", "gamma0"] = "sigma0"
+    """What a source that can choose delivers; Planetary Computer has gamma0 only."""
+    remove_noise: bool = True
+    """SAFE products: subtract the thermal noise that the product states."""
+    dem: str | None = None
+    """SAFE products: a height model (metres above the ellipsoid) to place pixels by."""
     orbit: Literal["any", "ascending", "descending"] = "any"
     """Orbit direction of the pass that is used."""
+    relative_orbit: int | None = Field(default=None, ge=1, le=175)
+    """Relative orbit of the pass that is used."""
+    platform: Platform = "any"
+    """Satellite, such as sentinel-1c."""
+    dates: Literal["single", "mean", "softmax"] = "single"
+    """`single`: one pass, as networks expect; `mean`: mean power of passes of one orbit (more looks); `softmax`: each
+    of `max_dates` passes is classified, the probabilities are averaged."""
+    max_dates: int = Field(default=3, ge=1, le=12)
+    """Network sources: how many passes are fetched; also how many `mean` and `softmax` use."""
 
     @field_validator("use", mode="before")
     @classmethod
@@ -194,14 +234,32 @@ class Config(Section):
         sections: dict[str, Sentinel1 | Sentinel2] = {"sentinel2": self.sentinel2}
         if self.sees_radar:
             sections["sentinel1"] = self.sentinel1
+            yield from self._radar_problems()
         for name, section in sections.items():
             if section.source == "local" and section.archive is None:
-                yield f"`{name}.source: local` needs `{name}.archive`, the archive.yaml of your scenes"
+                yield f"`{name}.source: local` needs `{name}.archive`, your scenes' archive.yaml or folder"
         if len({section.source == "simulate" for section in sections.values()}) > 1:
             yield (
                 "one sensor is simulated and the other is real; set both sources, or `sentinel1.use: off` to map "
                 "without radar"
             )
+        if self.sentinel2.source == "gcs" and self.sentinel2.level != "L1C":
+            yield "`sentinel2.source: gcs` holds L1C only; set `sentinel2.level: L1C`, or another source"
+        if self.sentinel2.level == "L2A" and not self.allow_level_mismatch:
+            for model in self.models:
+                if model.is_pretrained:
+                    yield (
+                        f"the public network {model.name!r} was trained on L1C (top-of-atmosphere reflectance) and "
+                        "`sentinel2.level` is L2A (surface reflectance): use a source of L1C, such as `gcs`, or accept "
+                        "a worse map by `allow_level_mismatch: true` (docs/accuracy.md says how much worse)"
+                    )
+
+    def _radar_problems(self) -> Iterator[str]:
+        radar = self.sentinel1
+        if radar.source in NETWORK and radar.channels == "so2sat8":
+            yield f"`sentinel1.source: {radar.source}` has intensities only; set `sentinel1.channels: grd4`"
+        if radar.channels == "so2sat8" and radar.dates == "mean":
+            yield "the channels so2sat8 hold complex amplitudes of one date; `dates: mean` needs `channels: grd4`"
 
     def _label_problems(self) -> Iterator[str]:
         if self.training.labels == "teacher":
@@ -223,6 +281,14 @@ class Config(Section):
     def sees_radar(self) -> bool:
         """True where a network of the run sees Sentinel-1."""
         return any(self.sensors_of(m) != ("sentinel-2",) for m in self.models)
+
+    def stack_views(self, sensor: Sensor) -> tuple[str, ...]:
+        """Return the names of a sensor's views: the seasons, the radar dates, or one without a name."""
+        if sensor == "sentinel-2" and self.sentinel2.season == "four":
+            return SEASONS
+        if sensor == "sentinel-1" and self.sentinel1.dates == "softmax":
+            return tuple(str(number + 1) for number in range(self.sentinel1.max_dates))
+        return ("",)
 
     def sensors_of(self, model: Model) -> tuple[Sensor, ...]:
         """Return what a network sees in this run; the public networks see Sentinel-2 alone."""

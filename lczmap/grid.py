@@ -175,6 +175,13 @@ def tile(grid: Grid, name: str) -> Tile:
     raise ValueError(f"no tile {name!r} in this grid of {len(tiles(grid))} tiles")
 
 
+def latitude(grid: Grid) -> float:
+    """Return the latitude of the city's centre in degrees."""
+    to_lonlat = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    centre = (grid.west + grid.width * PIXEL_M / 2, grid.north - grid.height * PIXEL_M / 2)
+    return float(to_lonlat.transform(*centre)[1])
+
+
 def tile_geobox(grid: Grid, tile: Tile, halo: int = HALO_PX) -> GeoBox:
     """Return the pixels of a tile with `halo` more on each side, also beyond the grid's edge."""
     west = grid.west + (tile.col - halo) * PIXEL_M

@@ -7,7 +7,10 @@ temporary name in the same folder and renames at the end, so a file under its fi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +23,7 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.shutil import copy as copy_raster
 from rasterio.warp import reproject, transform_bounds
 from rasterio.windows import Window
@@ -34,6 +37,11 @@ Float = npt.NDArray[np.float32]
 
 REFLECTANCE_SCALE = 10_000  # DN per unit reflectance in stacks, as in Sentinel-2 products
 _STATE_PREFIX = "LCZMAP_STATE_"
+_CHANNELS_TAG = "LCZMAP_CHANNELS"
+_AFFINE_TOLERANCE_PX = 0.01  # lets GDAL interpolate coordinates, which is exact in one CRS and five times faster
+_MOST_OPEN = 200  # rasters that a thread keeps open: 15 dates of 13 bands
+_OPEN = threading.local()
+_SAME_PIXEL = 1e-6  # pixels; less than the rounding of coordinates in metres
 _MARGIN_PX = 4  # source pixels read beyond the target, for the interpolation kernels
 _GTIFF = {
     "driver": "GTiff",
@@ -77,7 +85,7 @@ def read_onto(
     before resampling, so one interpolation does all. `nodata` replaces the file's own nodata value.
     ValueError for a file that cannot be read, has no such band or no georeference.
     """
-    with _opened(path) as source:
+    with _kept_open(path) as source:
         if not 1 <= band <= source.count:
             raise ValueError(f"{path}: expected band {band}, the file has {source.count}")
         own = _lattice(path, source, crs, transform)
@@ -100,10 +108,14 @@ def warp(
 ) -> Float:
     """Resample (y, x) from the pixels of `source` onto `geobox`; NaN is missing on both sides.
 
-    `shift_m` (east, north), in metres of the target CRS, is added to the source's coordinates. Coordinates are
-    exact, not interpolated, so that tiles of any size agree at their borders.
+    `shift_m` (east, north), in metres of the target CRS, is added to the source's coordinates. Between two CRSs
+    every coordinate is exact, not interpolated: in a common one interpolation is exact.
     """
     out = np.full(geobox.shape, np.nan, np.float32)
+    offset = _whole_pixels(source, geobox, shift_m)
+    if offset is not None:  # nothing to interpolate: copy
+        _copy(pixels, out, *offset)
+        return out
     reproject(
         pixels,
         out,
@@ -114,9 +126,26 @@ def warp(
         dst_crs=str(geobox.crs),
         dst_nodata=np.nan,
         resampling=Resampling[resampling],
-        tolerance=0,
+        tolerance=0 if source.crs != geobox.crs else _AFFINE_TOLERANCE_PX,
     )
     return out
+
+
+def _whole_pixels(source: GeoBox, geobox: GeoBox, shift_m: tuple[float, float]) -> tuple[int, int] | None:
+    """Return the row and column of `source` where `geobox` begins, None unless their pixels coincide."""
+    if source.crs != geobox.crs:
+        return None
+    between = ~source.transform @ _moved_back(geobox, shift_m)
+    row, col = round(between.f), round(between.c)
+    expected = Affine.translation(col, row)
+    return (row, col) if between.almost_equals(expected, precision=_SAME_PIXEL) else None
+
+
+def _copy(pixels: Float, out: Float, row: int, col: int) -> None:
+    top, left = max(row, 0), max(col, 0)
+    bottom, right = min(row + out.shape[0], pixels.shape[0]), min(col + out.shape[1], pixels.shape[1])
+    if top < bottom and left < right:
+        out[top - row : bottom - row, left - col : right - col] = pixels[top:bottom, left:right]
 
 
 def covering(lattice: GeoBox, geobox: GeoBox, *, margin: int, shift_m: tuple[float, float] = (0.0, 0.0)) -> GeoBox:
@@ -165,6 +194,42 @@ def read_part(
             raise ValueError(f"{path}: the raster is corrupt ({error}); fetch or make it again") from error
 
 
+def read_window(path: Path | str, rows: slice, cols: slice, *, band: int = 1) -> npt.NDArray[Any]:
+    """Return the digital numbers (rows, cols) of a window of a raster that need not have a georeference.
+
+    ValueError for a raster that cannot be read, or that is smaller than the window.
+    """
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning), _opened(path) as source:
+        if rows.start < 0 or cols.start < 0 or rows.stop > source.height or cols.stop > source.width:
+            raise ValueError(
+                f"{path}: expected at least {rows.stop} × {cols.stop} pixels, the raster has {source.height} × "
+                f"{source.width}; fetch or make it again"
+            )
+        try:
+            window: npt.NDArray[Any] = source.read(band, window=Window.from_slices(rows, cols))
+        except RasterioError as error:
+            raise ValueError(f"{path}: the raster is corrupt ({error}); fetch or make it again") from error
+        return window
+
+
+def write_parts(
+    path: Path,
+    parts: Iterable[tuple[tuple[slice, slice], Float]],
+    geobox: GeoBox,
+    *,
+    names: Sequence[str],
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Write float bands from parts ((rows, columns), (band, y, x)) as they come; what no part covers stays NaN."""
+    with replacing(path) as temporary:
+        profile = _profile(geobox, len(names), "float32", math.nan)
+        with rasterio.open(temporary, "w", **profile, predictor=3) as target:
+            target.descriptions = list(names)
+            target.update_tags(**(tags or {}))
+            for (rows, cols), pixels in parts:
+                target.write(pixels, window=Window.from_slices(rows, cols))
+
+
 def band_names(path: Path | str) -> tuple[str, ...]:
     """Return the band descriptions of a raster; an unnamed band is an empty string."""
     with _opened(path) as source:
@@ -180,11 +245,17 @@ def footprint(lattice: GeoBox, target_crs: str) -> tuple[float, float, float, fl
     return bounds
 
 
-def write_stack(path: Path, stack: Stack, *, encoding: StackEncoding = "float32") -> None:
+def write_stack(
+    path: Path,
+    stack: Stack,
+    *,
+    encoding: StackEncoding = "float32",
+    counts: Mapping[str, npt.NDArray[np.uint8]] | None = None,
+) -> None:
     """Write a stack as GeoTIFF with named bands and its state as tags.
 
     `uint16_reflectance` stores round(reflectance · 10000) clipped to 1..65535, 0 where missing; `float32` stores
-    the values, NaN where missing.
+    the values, NaN where missing. `counts` are further named bands (y, x) of whole numbers, which `read_stack` skips.
     """
     if stack.pixels.shape != (len(stack.channels), *stack.geobox.shape):
         raise ValueError(f"expected {len(stack.channels)} channels of {stack.geobox.shape}, got {stack.pixels.shape}")
@@ -194,9 +265,13 @@ def write_stack(path: Path, stack: Stack, *, encoding: StackEncoding = "float32"
         nodata, scales = 0.0, 1 / REFLECTANCE_SCALE
     else:
         pixels, nodata, scales = stack.pixels.astype(np.float32), math.nan, 1.0
+    further = counts or {}
+    pixels = np.concatenate([pixels, *(count[None].astype(pixels.dtype) for count in further.values())])
+    names = (*stack.channels, *further)
     tags = {_STATE_PREFIX + key: value for key, value in stack.state.items()}
-    with _new_raster(path, pixels, stack.geobox, nodata=nodata, names=stack.channels, tags=tags) as target:
-        target.scales = [scales] * len(stack.channels)
+    tags |= {_CHANNELS_TAG: " ".join(stack.channels)}
+    with _new_raster(path, pixels, stack.geobox, nodata=nodata, names=names, tags=tags) as target:
+        target.scales = [scales] * len(stack.channels) + [1.0] * len(further)
 
 
 def read_stack(path: Path, *, window: tuple[slice, slice] | None = None) -> Stack:
@@ -205,12 +280,13 @@ def read_stack(path: Path, *, window: tuple[slice, slice] | None = None) -> Stac
         full = GeoBox(source.shape, source.transform, source.crs)
         geobox = full if window is None else full[window]
         read = None if window is None else Window.from_slices(*window, *source.shape)
-        pixels = _checked_read(path, source, read)
+        names = tuple(d or "" for d in source.descriptions)
+        channels = tuple(source.tags().get(_CHANNELS_TAG, " ".join(names)).split(" "))
+        pixels = _checked_read(path, source, read, bands=range(1, len(channels) + 1))
         if source.dtypes[0] == "uint16":
             pixels = np.where(pixels == 0, np.nan, pixels / np.float32(REFLECTANCE_SCALE)).astype(np.float32)
-        names = tuple(d or "" for d in source.descriptions)
         state = {k.removeprefix(_STATE_PREFIX): v for k, v in source.tags().items() if k.startswith(_STATE_PREFIX)}
-        return Stack(pixels.astype(np.float32, copy=False), names, geobox, state)
+        return Stack(pixels.astype(np.float32, copy=False), channels, geobox, state)
 
 
 def write_cells(
@@ -303,20 +379,49 @@ def _write_category_names(path: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path | str) -> Iterator[Any]:
+def _kept_open(path: Path | str) -> Iterator[Any]:
+    """Open a raster that is read window by window; it stays open, with GDAL's cache of its blocks, in this thread.
+
+    A file that has changed on disk is opened anew.
+    """
+    name = str(path)
+    try:
+        state = Path(name).stat()
+    except OSError:  # not a plain file: a zip member, an address
+        with _opened(path) as source:
+            yield source
+        return
+    key = (name, state.st_mtime_ns, state.st_size, state.st_ino)
+    kept: OrderedDict[Any, Any] = _OPEN.__dict__.setdefault("rasters", OrderedDict())
+    if key not in kept:
+        with _opened(path, keep=True) as source:
+            kept[key] = source
+        if len(kept) > _MOST_OPEN:
+            kept.popitem(last=False)[1].close()
+    kept.move_to_end(key)
+    yield kept[key]
+
+
+@contextmanager
+def _opened(path: Path | str, *, keep: bool = False) -> Iterator[Any]:
     try:
         source = rasterio.open(path)
     except RasterioIOError as error:
         missing = isinstance(path, Path) and not path.exists()
         remedy = "no such file" if missing else f"not a readable raster ({error}); fetch or make it again"
         raise ValueError(f"{path}: {remedy}") from error
+    if keep:
+        yield source
+        return
     with source:
         yield source
 
 
-def _checked_read(path: Path | str, source: Any, window: Window | None) -> npt.NDArray[Any]:
+def _checked_read(
+    path: Path | str, source: Any, window: Window | None, *, bands: Sequence[int] | None = None
+) -> npt.NDArray[Any]:
     try:
-        array: npt.NDArray[Any] = source.read(window=window)
+        array: npt.NDArray[Any] = source.read(None if bands is None else list(bands), window=window)
     except RasterioError as error:
         raise ValueError(f"{path}: the raster is corrupt ({error}); fetch or make it again") from error
     return array

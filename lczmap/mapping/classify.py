@@ -22,13 +22,11 @@ from lczmap.grid import HALO_PX, PIXEL_M, Grid, Tile, aoi_cells, patch_start, ti
 from lczmap.mapping.mosaic import describe, tile_cell_geobox
 from lczmap.models.checkpoint import Classifier, load_checkpoint, require_state
 from lczmap.raster import Float, Stack, read_stack, write_probabilities
+from lczmap.views import ABSENT, PIXEL_STATE, combine, sensor_of_stack
 
 BATCH_SIZE = 64  # patches; on a CPU larger batches are slower
 MAX_MISSING_IN_PATCH = 0.25
 """Share of a patch's pixels that may be missing: the network then sees the channel's mean in their place."""
-
-PIXEL_STATE = ("level", "product", "calibration", "noise_removed", "looks", "polarimetry")
-"""Keys of a stack's state that change its values' statistics; the others (scenes, dates, shift) say where from."""
 
 Bool = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.intp]
@@ -38,8 +36,7 @@ _SENSOR_OF = {channel: s.sensor for s in CHANNEL_SETS.values() for channel in s.
 
 
 def classify_tile(
-    s2_path: Path | None,
-    s1_path: Path | None,
+    stacks: Sequence[Path],
     checkpoint: Path,
     grid: Grid,
     tile: Tile,
@@ -51,14 +48,15 @@ def classify_tile(
 ) -> None:
     """Write the 17 class probabilities of a tile's map cells as GeoTIFF, float32, NaN nodata.
 
-    `s2_path` and `s1_path` are the tile's stacks with halo; only those that the checkpoint's channels need are
-    opened. Nodata are the cells whose centre is outside the AOI and those that `usable_cells` refuses. ValueError
-    when a channel is missing, a stack lies on another grid, or its pixels were made in another way than the
-    network's training pixels (`allow_level_mismatch` admits that).
+    `stacks` are the tile's stacks with halo, named as in views.py; only those that the checkpoint's channels need
+    are opened. Of several views (seasons, radar dates) the mean probability of those that show a cell is written.
+    Nodata are the cells whose centre is outside the AOI and those that `usable_cells` refuses. ValueError when a
+    channel is missing, a stack lies on another grid, or its pixels were made in another way than the network's
+    training pixels (`allow_level_mismatch` admits that).
     """
     classifier = load_checkpoint(checkpoint)
-    paths = {"sentinel-1": s1_path, "sentinel-2": s2_path}
-    pixels = read_channels(classifier, paths, tile_geobox(grid, tile), any_state=allow_level_mismatch)
+    needed = {_sensor_of(channel) for channel in classifier.channels}
+    files = {path.name: path for path in stacks if sensor_of_stack(path.name) in needed}
     core = replace(
         grid,
         west=grid.west + tile.col * PIXEL_M,
@@ -66,15 +64,22 @@ def classify_tile(
         width=tile.width,
         height=tile.height,
     )
-    probabilities = classify_cells(
-        pixels,
-        aoi_cells(core),
-        classifier,
-        cell_px=grid.cell_px,
-        first_cell=(tile.row // grid.cell_px, tile.col // grid.cell_px),
-        batch_size=batch_size,
-        report=_progress_lines(tile.name),
-    )
+    answers = []
+    for view in combine(list(files)):
+        paths = {sensor: files[name] for sensor, name in view.items()}
+        pixels = read_channels(classifier, paths, tile_geobox(grid, tile), any_state=allow_level_mismatch)
+        answers.append(
+            classify_cells(
+                pixels,
+                aoi_cells(core),
+                classifier,
+                cell_px=grid.cell_px,
+                first_cell=(tile.row // grid.cell_px, tile.col // grid.cell_px),
+                batch_size=batch_size,
+                report=_progress_lines(" ".join([tile.name, *view.values()])),
+            )
+        )
+    probabilities = mean_probability(answers)
     rows, cols = core.cells_shape
     whole = (slice(0, rows), slice(0, cols))
     write_probabilities(out_path, iter([(whole, probabilities)]), tile_cell_geobox(grid, tile), tags=tags or {})
@@ -113,6 +118,17 @@ def classify_cells(
     return out
 
 
+def mean_probability(answers: Sequence[Float]) -> Float:
+    """Return the mean of (17, rows, cols) probabilities over the views that show a cell, NaN where none does."""
+    if len(answers) == 1:
+        return answers[0]
+    shown = np.stack([np.isfinite(answer[0]) for answer in answers])  # (view, rows, cols)
+    total = np.sum([np.where(s, a, 0) for s, a in zip(shown, answers, strict=True)], axis=0, dtype=np.float32)
+    count = shown.sum(axis=0)
+    mean: Float = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    return mean
+
+
 def usable_cells(missing: Bool, shape: tuple[int, ...], *, cell_px: int, patch_px: int) -> Bool:
     """Return (rows, cols), True where a cell has enough pixels to be classified.
 
@@ -128,7 +144,7 @@ def usable_cells(missing: Bool, shape: tuple[int, ...], *, cell_px: int, patch_p
 
 
 def read_channels(
-    classifier: Classifier, paths: Mapping[str, Path | None], geobox: GeoBox, *, any_state: bool = False
+    classifier: Classifier, paths: Mapping[str, Path], geobox: GeoBox, *, any_state: bool = False
 ) -> Float:
     """Read a classifier's channels by name from the stacks of its sensors; (channel, y, x), NaN where missing.
 
@@ -139,13 +155,18 @@ def read_channels(
     sensors = [_sensor_of(channel) for channel in classifier.channels]
     for sensor in sorted(set(sensors)):
         wanted = {k: c for k, (c, s) in enumerate(zip(classifier.channels, sensors, strict=True)) if s == sensor}
-        path = paths[sensor]
+        path = paths.get(sensor)
         if path is None:
             raise ValueError(
                 f"the network {classifier.name!r} needs the {sensor} channels {list(wanted.values())}, but this run "
                 f"has no {sensor} stack; switch {sensor} on or choose a network without it"
             )
         stack = read_stack(path)
+        if ABSENT.items() <= stack.state.items():
+            raise ValueError(
+                f"the network {classifier.name!r} needs {sensor}, but the run found no such scene "
+                "(`sentinel1.use: preferred`); extend the period, or choose a network that sees Sentinel-2 alone"
+            )
         _check_stack(path, stack, geobox, tuple(wanted.values()), classifier.name)
         if not any_state:
             _check_state(path, stack, sensor, classifier)

@@ -1,7 +1,8 @@
 """Fixed blocks of the city grid: pixels are made block by block, so they do not depend on the tile that asks.
 
 The blocks are anchored at the city's corner. A tile takes the blocks that it touches and cuts them to its size:
-two tiles, or two tile sizes, get the same bytes where they overlap, and memory holds one block of all dates.
+two tiles, or two tile sizes, get the same bytes where they overlap, and memory holds one block of all dates for
+each worker. Blocks are tasks of dask: they run on threads or on a cluster (parallel.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
+from dask.base import compute
+from dask.delayed import delayed
 from odc.geo.geobox import GeoBox
 
 from lczmap.grid import PIXEL_M, Grid
@@ -27,15 +30,20 @@ def assemble(geobox: GeoBox, grid: Grid, channels: int, make_block: Callable[[Ge
     height, width = geobox.shape
     top = round((grid.north - geobox.transform.f) / PIXEL_M)  # first pixel row of the geobox on the city's grid
     left = round((geobox.transform.c - grid.west) / PIXEL_M)
+    corners = [
+        (row, col)
+        for row in range(top // BLOCK_PX * BLOCK_PX, top + height, BLOCK_PX)
+        for col in range(left // BLOCK_PX * BLOCK_PX, left + width, BLOCK_PX)
+    ]
+    task = delayed(make_block, pure=False, traverse=False)
+    blocks = compute(*(task(_block_geobox(grid, row, col)) for row, col in corners))  # type: ignore[no-untyped-call]
     out = np.empty((channels, height, width), np.float32)
-    for row in range(top // BLOCK_PX * BLOCK_PX, top + height, BLOCK_PX):
-        for col in range(left // BLOCK_PX * BLOCK_PX, left + width, BLOCK_PX):
-            rows = slice(max(row, top), min(row + BLOCK_PX, top + height))
-            cols = slice(max(col, left), min(col + BLOCK_PX, left + width))
-            block = make_block(_block_geobox(grid, row, col))
-            out[:, rows.start - top : rows.stop - top, cols.start - left : cols.stop - left] = block[
-                :, rows.start - row : rows.stop - row, cols.start - col : cols.stop - col
-            ]
+    for (row, col), block in zip(corners, blocks, strict=True):
+        rows = slice(max(row, top), min(row + BLOCK_PX, top + height))
+        cols = slice(max(col, left), min(col + BLOCK_PX, left + width))
+        out[:, rows.start - top : rows.stop - top, cols.start - left : cols.stop - left] = block[
+            :, rows.start - row : rows.stop - row, cols.start - col : cols.stop - col
+        ]
     return out
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -81,9 +82,8 @@ class Scene:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a search found: the source's name, what was asked for, and the scenes."""
+    """What a run uses: what was asked for, and the scenes."""
 
-    source: str
     search: Mapping[str, str]
     scenes: tuple[Scene, ...]
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -128,23 +128,39 @@ def radar_assets(scene: Scene, name: str) -> tuple[str, ...]:
 
 
 def select(
-    scenes: Iterable[Scene], *, start: str, end: str, sensor: Sensor, level: str | None = None, orbit: str = "any"
+    scenes: Iterable[Scene],
+    *,
+    start: str,
+    end: str,
+    sensor: Sensor,
+    level: str | None = None,
+    orbit: str = "any",
+    relative_orbit: int | None = None,
+    platforms: Sequence[str] = (),
+    months: Sequence[int] = (),
 ) -> tuple[list[Scene], dict[str, int]]:
-    """Keep the scenes of a sensor, period (`start`, `end`: days, both included), level and orbit direction.
+    """Keep the scenes of a sensor, period (`start`, `end`: days, both included), level, orbit, platform, months.
 
-    Returns them by date, and how many were dropped for which reason (an empty result is for the caller to report).
+    None, `any` and an empty sequence keep all. Returns them by date, and how many were dropped for which reason (an
+    empty result is for the caller to report).
     """
-    kept, dropped = [], dict.fromkeys(("outside the period", "of another level", "of another orbit direction"), 0)
+    kept: list[Scene] = []
+    dropped: Counter[str] = Counter()
     for scene in sorted((s for s in scenes if s.sensor == sensor), key=lambda s: (s.datetime, s.id)):
-        if not start <= scene.datetime[:10] <= end:
-            dropped["outside the period"] += 1
-        elif level is not None and scene.state.get("level") != level:
-            dropped["of another level"] += 1
-        elif orbit not in ("any", scene.orbit_direction):
-            dropped["of another orbit direction"] += 1
-        else:
+        refusals = {
+            "outside the period": not start <= scene.datetime[:10] <= end,
+            "outside the season": bool(months) and int(scene.datetime[5:7]) not in months,
+            "of another level": level is not None and scene.state.get("level") != level,
+            "of another orbit direction": orbit not in ("any", scene.orbit_direction),
+            "of another relative orbit": relative_orbit not in (None, scene.relative_orbit),
+            "of another platform": bool(platforms) and scene.platform not in platforms,
+        }
+        reason = next((reason for reason, applies in refusals.items() if applies), None)
+        if reason is None:
             kept.append(scene)
-    return kept, {reason: count for reason, count in dropped.items() if count}
+        else:
+            dropped[reason] += 1
+    return kept, dict(dropped)
 
 
 def utc_text(moment: datetime) -> str:
@@ -157,7 +173,6 @@ def write_catalogue(path: Path, catalogue: Catalogue) -> None:
     """Freeze a search as JSON with size and sha256 of every file; complete under its name, or not there."""
     files = {name: Path(name) for scene in catalogue.scenes for name in scene.files}
     content = {
-        "source": catalogue.source,
         "search": dict(catalogue.search),
         "scenes": [asdict(scene) for scene in catalogue.scenes],
         "files": {name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for name, file in files.items()},
@@ -172,7 +187,7 @@ def read_catalogue(path: Path) -> Catalogue:
     try:
         content = json.loads(path.read_text())
         scenes = tuple(_scene(entry) for entry in content["scenes"])
-        catalogue = Catalogue(content["source"], content["search"], scenes, content["files"])
+        catalogue = Catalogue(content["search"], scenes, content["files"])
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: not a scene list of this version ({error!r}); run `find-scenes` again") from error
     for name, known in catalogue.files.items():

@@ -25,6 +25,9 @@ _STATE_VALUES: dict[Sensor, dict[str, tuple[str, ...] | None]] = {  # None: any 
         "noise_removed": ("true", "false", "unknown"),
         "looks": None,
         "polarimetry": None,
+        "terrain": ("dem", "grid heights"),
+        "processor": None,
+        "provider": None,
     },
 }
 _STATE_REQUIRED: dict[Sensor, tuple[str, ...]] = {
@@ -88,7 +91,7 @@ class _SceneEntry(_Strict):
 
 class _Archive(_Strict):
     root: str = "."
-    scenes: list[_SceneEntry] = Field(min_length=1)
+    scenes: list[_SceneEntry]
 
 
 def read_archive(path: Path) -> list[Scene]:

@@ -18,6 +18,7 @@ from lczmap.raster import ResamplingName, covering, lattice, warp
 from lczmap.sar.polsar import WINDOW_PX, intensity_lee
 from lczmap.scenes.catalogue import Asset, Scene, radar_assets
 from lczmap.scenes.clouds import read_asset
+from lczmap.scenes.overpass import Overpass, seams
 
 Float = npt.NDArray[np.float32]
 
@@ -29,12 +30,24 @@ _RESAMPLING: dict[Kind, ResamplingName] = {
 _MARGIN_PX = WINDOW_PX // 2 + 3  # the filter's reach and the interpolation's, in the scene's own pixels
 
 
-def radar_block(scene: Scene, geobox: GeoBox, channels: str, shift_m: tuple[float, float]) -> Float:
-    """Return the channel set `channels` of a Sentinel-1 scene on `geobox` as (channel, y, x), NaN where missing.
+def radar_block(
+    one: Overpass | Scene, geobox: GeoBox, channels: str, shift_m: tuple[float, float] = (0.0, 0.0)
+) -> Float:
+    """Return the channel set `channels` of a Sentinel-1 pass on `geobox` as (channel, y, x), NaN where missing.
 
-    `shift_m` (east, north) in metres of the geobox's CRS is added to the scene's coordinates in the same resampling.
-    ValueError when the scene's channels lie on different pixels, or one is missing.
+    Slices of the pass are joined (overpass.seams). `shift_m` (east, north) in metres of the geobox's CRS
+    is added to the scenes' coordinates in the same resampling. ValueError when a scene's channels lie on different
+    pixels, or one is missing.
     """
+    scenes = [one] if isinstance(one, Scene) else one.scenes
+    pictures = [_scene_block(scene, geobox, channels, shift_m) for scene in scenes]
+    if len(pictures) == 1:
+        return pictures[0]
+    chosen = seams(np.stack([np.isfinite(picture).all(axis=0) for picture in pictures]))
+    return np.asarray(np.take_along_axis(np.stack(pictures), np.maximum(chosen, 0)[None, None], axis=0)[0])
+
+
+def _scene_block(scene: Scene, geobox: GeoBox, channels: str, shift_m: tuple[float, float]) -> Float:
     names = radar_assets(scene, channels)
     native = covering(_lattice(scene, names), geobox, margin=_MARGIN_PX, shift_m=shift_m)
     own = {name: _linear(scene.assets[name], native) for name in names}

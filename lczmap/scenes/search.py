@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import pyproj
 
@@ -11,47 +12,103 @@ from lczmap.channels import S2_10
 from lczmap.grid import Grid
 from lczmap.raster import footprint, lattice
 from lczmap.scenes.catalogue import Scene, Sensor, radar_assets, select
-from lczmap.scenes.clouds import CloudMethod, measure_usable
+from lczmap.scenes.clouds import CloudMethod
+from lczmap.scenes.overpass import measure_usable
+from lczmap.views import PIXEL_STATE
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which scenes a run can use.
+
+    Sentinel-2: this `level`, inside `start`..`end` (days, both included). Sentinel-1 (unless `s1_channels` is None):
+    the same period, the `orbit` direction (any, ascending, descending), the `relative_orbit`, able to deliver the
+    channel set; where `radar_optional`, finding none is no error. `platforms` narrows both, `months` (1..12)
+    Sentinel-2; empty means all.
+    """
+
+    start: str
+    end: str
+    level: str
+    s1_channels: str | None
+    orbit: str = "any"
+    relative_orbit: int | None = None
+    platforms: tuple[str, ...] = ()
+    months: tuple[int, ...] = ()
+    radar_optional: bool = False
+
+    def describe(self) -> dict[str, str]:
+        """Return what was asked for, as text by key."""
+        return {key: str(value) for key, value in asdict(self).items() if value not in (None, (), False)}
 
 
 def find_scenes(
-    *,
-    archive: Sequence[Scene],
-    city: str,
-    start: str,
-    end: str,
-    level: str,
-    s1_channels: str | None,
-    orbit: str,
-    grid: Grid,
-    cloud_method: CloudMethod = "auto",
+    archive: Sequence[Scene], grid: Grid, wish: Wish, *, city: str, cloud_method: CloudMethod = "auto"
 ) -> list[Scene]:
     """Return the scenes of `archive` that a run uses, by sensor and date, with their usable share of the city.
 
-    Sentinel-2: this `level`, inside `start`..`end` (days, both included), on the grid. Sentinel-1 (unless
-    `s1_channels` is None): the same period, the `orbit` direction (`any`, `ascending`, `descending`), able to
-    deliver the channel set. ValueError when nothing remains: it names city, period, what was asked and why each
-    scene was passed over, or both extents when the city lies outside.
+    ValueError when nothing remains: it names city, period, what was asked and why each scene was passed over, or
+    both extents when the city lies outside.
     """
-    asked: list[tuple[Sensor, str | None, str, str]] = [("sentinel-2", level, "any", f"level {level}")]
-    if s1_channels is not None:
-        asked.append(("sentinel-1", None, orbit, f"channels {s1_channels}, orbit {orbit}"))
+    sensors: tuple[Sensor, ...] = ("sentinel-2",) if wish.s1_channels is None else ("sentinel-2", "sentinel-1")
     found: list[Scene] = []
-    for sensor, wanted_level, direction, wish in asked:
-        kept, dropped = select(archive, start=start, end=end, sensor=sensor, level=wanted_level, orbit=direction)
-        complete = [s for s in kept if _delivers(s, s1_channels)]
-        dropped |= {"without the channels": len(kept) - len(complete)}
-        search = f"city {city}, {start}..{end}, {sensor} {wish}"
-        _require(complete, search, sensor, archive, dropped)
-        touching = [s for s in complete if _touches(s, grid)]
-        if not touching:
-            raise ValueError(_outside(search, complete, grid))
-        usable = measure_usable(touching, grid, method=cloud_method)
-        shown = [s for s in usable if s.usable_fraction]
-        dropped |= {"outside the city": len(complete) - len(touching), "all cloud or nodata": len(usable) - len(shown)}
-        _require(shown, search, sensor, archive, dropped)
-        found += shown
+    for sensor in sensors:
+        try:
+            found += _of_sensor(archive, grid, wish, sensor, city, cloud_method)
+        except NoSceneError as error:
+            if sensor == "sentinel-2" or not wish.radar_optional:
+                raise
+            print(f"warning: {error}; the map is made without Sentinel-1 (`sentinel1.use: preferred`)", flush=True)
     return found
+
+
+def check_scenes(trained: Mapping[str, Mapping[str, str]], scenes: Sequence[Scene], network: str) -> None:
+    """Refuse scenes in another state than a ready network was trained on, before anything is made of them.
+
+    `trained` is the checkpoint's state by sensor. Looks are checked on the stack: averaging changes them.
+    """
+    for scene in scenes:
+        keys = set(PIXEL_STATE) - {"looks"}
+        wanted = {key: value for key, value in trained.get(scene.sensor, {}).items() if key in keys}
+        found = {key: scene.state.get(key, "nothing") for key in wanted}
+        if found != wanted:
+            raise ValueError(
+                f"the network {network} was trained on {scene.sensor} pixels of {wanted}, scene {scene.id} is {found}: "
+                "use scenes of that state, another network, or `allow_level_mismatch: true` at a loss of quality"
+            )
+
+
+class NoSceneError(ValueError):
+    """No scene of a sensor can be used."""
+
+
+def _of_sensor(
+    archive: Sequence[Scene], grid: Grid, wish: Wish, sensor: Sensor, city: str, cloud_method: CloudMethod
+) -> list[Scene]:
+    asked = f"level {wish.level}" if sensor == "sentinel-2" else f"channels {wish.s1_channels}, orbit {wish.orbit}"
+    search = f"city {city}, {wish.start}..{wish.end}, {sensor} {asked}"
+    kept, dropped = select(
+        archive,
+        start=wish.start,
+        end=wish.end,
+        sensor=sensor,
+        level=wish.level if sensor == "sentinel-2" else None,
+        orbit=wish.orbit if sensor == "sentinel-1" else "any",
+        relative_orbit=wish.relative_orbit if sensor == "sentinel-1" else None,
+        platforms=tuple(p for p in wish.platforms if p.startswith(sensor)),
+        months=wish.months if sensor == "sentinel-2" else (),
+    )
+    complete = [s for s in kept if _delivers(s, wish.s1_channels)]
+    dropped |= {"without the channels": len(kept) - len(complete)}
+    _require(complete, search, sensor, archive, dropped)
+    touching = [s for s in complete if _touches(s, grid)]
+    if not touching:
+        raise NoSceneError(_outside(search, complete, grid))
+    usable = measure_usable(touching, grid, method=cloud_method)
+    shown = [s for s in usable if s.usable_fraction]
+    dropped |= {"outside the city": len(complete) - len(touching), "all cloud or nodata": len(touching) - len(shown)}
+    _require(shown, search, sensor, archive, dropped)
+    return shown
 
 
 def _delivers(scene: Scene, s1_channels: str | None) -> bool:
@@ -97,5 +154,5 @@ def _require(
     reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count) or "none in the archive"
     remedy = "extend the period or the archive"
     if sensor == "sentinel-1":
-        remedy += ", or map without radar (`sentinel1.use: off`)"
-    raise ValueError(f"{search}: no scene found among {total} of this sensor ({reasons}); {remedy}")
+        remedy += ", or map without radar (`sentinel1.use: preferred` or `off`)"
+    raise NoSceneError(f"{search}: no scene found among {total} of this sensor ({reasons}); {remedy}")

@@ -3,52 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 
-from lczmap.channels import S2_10, channel_set
+from lczmap.channels import S2_10, channel_kind, channel_set
 from lczmap.grid import Grid, Tile, tile_geobox
 from lczmap.raster import ResamplingName, Stack, write_stack
 from lczmap.scenes.blocks import assemble
 from lczmap.scenes.catalogue import Scene
-from lczmap.scenes.clouds import CloudMethod, cloud_mask, read_asset, resolve_method
-from lczmap.scenes.composite import clear_median, rank_by_usable
+from lczmap.scenes.clouds import CloudMethod, cloud_mask, mask_name, read_asset
+from lczmap.scenes.composite import CompositeMethod, composite, pixel_quality, rank_by_usable
+from lczmap.scenes.overpass import Overpass, overpasses, seams
 from lczmap.scenes.radar import radar_block
+from lczmap.views import ABSENT
 
 Float = npt.NDArray[np.float32]
+Dates = Literal["single", "mean", "softmax"]
 
-S2_RESAMPLING: ResamplingName = (
-    "cubic"  # of the 20 m and 60 m bands, as the makers of So2Sat GUL did (project2utm_s2.sh)
-)
+CLEAR_COUNT = "clear_count"
+"""Further band of a Sentinel-2 stack: how many dates were clear (0..255)."""
+
+
+@dataclass(frozen=True)
+class OpticalOptions:
+    """How Sentinel-2 dates become one picture.
+
+    `months` (1..12, empty: all) narrows the dates; `upsampling` brings 20 m and 60 m bands to 10 m: cubic convolution
+    as the makers of So2Sat GUL did (project2utm_s2.sh), or nearest as RSNNet did.
+    """
+
+    clouds: CloudMethod = "auto"
+    method: CompositeMethod = "median"
+    upsampling: ResamplingName = "cubic"
+    months: tuple[int, ...] = ()
 
 
 def stack_sentinel2(
-    scenes: Sequence[Scene], grid: Grid, tile: Tile, out_path: Path, *, cloud_method: CloudMethod = "auto"
+    scenes: Sequence[Scene],
+    grid: Grid,
+    tile: Tile,
+    out_path: Path,
+    options: OpticalOptions | None = None,
+    *,
+    shifts: Mapping[str, Any] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """Write a tile's ten bands, the clear-sky median of all Sentinel-2 `scenes`, as reflectance in DN/10000.
+    """Write a tile's ten bands, the composite of all Sentinel-2 `scenes`, as reflectance in DN/10000, clipped at 0.
 
-    Bands are brought to 10 m by cubic convolution and clipped at 0. A pixel that no scene shows stays nodata.
-    Returns how many clear dates each pixel (y, x) of core and halo has. ValueError when scenes differ in level, or
-    several scenes come without `usable_fraction`, which ranks them for the whole city.
+    A further band `clear_count` holds the number of clear dates; a pixel that none shows stays nodata. Each pass
+    moves by its shift in `shifts` (the content of coregistration.json). Returns the counts (y, x) of core and halo.
+    ValueError when no scene is left, scenes differ in level, or several passes come without `usable_fraction`, which
+    ranks them for the whole city.
     """
-    chosen = [scene for scene in scenes if scene.sensor == "sentinel-2"]
-    state = _sentinel2_state(chosen, cloud_method)
-    rank = _ranks(chosen)
+    options = options or OpticalOptions()
+    chosen = [s for s in scenes if s.sensor == "sentinel-2" and _in_months(s, options.months)]
+    if not chosen:
+        raise ValueError(f"expected Sentinel-2 scenes in the months {options.months or 'all'}; extend the period")
+    state = _sentinel2_state(chosen, options)
+    passes = overpasses(chosen, "sentinel-2")
+    rank = _ranks(passes)
+    moved = {one.id: (0.0, 0.0) if shifts is None else applied_shift(shifts, one.id) for one in passes}
     geobox = tile_geobox(grid, tile)
 
     def make_block(block: GeoBox) -> Float:
-        observed = [_observe(scene, block, grid, cloud_method) for scene in chosen]
+        observed = [_observe(one, block, grid, options, moved[one.id]) for one in passes]
         pixels = np.stack([bands for bands, _ in observed])  # (time, band, y, x)
-        median, count = clear_median(pixels, np.stack([clear for _, clear in observed]), rank)
-        return np.concatenate([median, count[None].astype(np.float32)])
+        clear = np.stack([shown for _, shown in observed])
+        values, count = composite(pixels, clear, rank, method=options.method, quality=pixel_quality(pixels, rank))
+        return np.concatenate([values, count[None].astype(np.float32)])
 
     made = assemble(geobox, grid, len(S2_10.channels) + 1, make_block)
-    write_stack(out_path, Stack(made[:-1], S2_10.channels, geobox, state), encoding="uint16_reflectance")
-    return np.asarray(made[-1], dtype=np.uint8)
+    count: npt.NDArray[np.uint8] = made[-1].astype(np.uint8)
+    stack = Stack(made[:-1], S2_10.channels, geobox, state)
+    write_stack(out_path, stack, encoding="uint16_reflectance", counts={CLEAR_COUNT: count})
+    return np.asarray(count)
 
 
 def stack_sentinel1(
@@ -59,60 +91,102 @@ def stack_sentinel1(
     *,
     channels: str,
     shifts: Mapping[str, Any] | None = None,
-    scene_id: str | None = None,
+    dates: Dates = "single",
+    max_dates: int = 3,
+    number: int = 1,
 ) -> None:
-    """Write a tile's radar channels of one pass, moved by its measured shift, in linear sigma0.
+    """Write a tile's radar channels, each pass moved by its measured shift, in linear power.
 
-    `channels` is `so2sat8` or `grd4`. `shifts` is the content of coregistration.json, None for no correction.
-    The pass is `scene_id`, else the one of `choose_pass`. ValueError when the pass has no entry in `shifts`.
+    `channels` is `so2sat8` or `grd4`, `shifts` the content of coregistration.json, None for no correction. `dates`:
+    `single` is the best pass (`rank_passes`); `softmax` the best pass number `number` (from 1) of `max_dates`, each of
+    which is classified on its own; `mean` the mean power of up to `max_dates` passes of the best one's platform,
+    relative orbit and state, where all of them show a pixel; its number of looks is theirs together. Without a
+    Sentinel-1 scene every pixel is missing and the state says so.
     """
-    scene = choose_pass(scenes, scene_id=scene_id)
-    shift_m = (0.0, 0.0) if shifts is None else applied_shift(shifts, scene.id)
-    geobox = tile_geobox(grid, tile)
-    names = channel_set(channels).channels
-    pixels = assemble(geobox, grid, len(names), lambda block: radar_block(scene, block, channels, shift_m))
-    write_stack(out_path, Stack(pixels, names, geobox, _sentinel1_state(scene, shift_m)))
+    names, geobox = channel_set(channels).channels, tile_geobox(grid, tile)
+    ranked = rank_passes(scenes)
+    if not ranked:
+        pixels = np.full((len(names), *geobox.shape), np.nan, np.float32)
+        write_stack(out_path, Stack(pixels, names, geobox, dict(ABSENT)))
+        return
+    used = choose_passes(ranked, dates, max_dates, number)
+    if len(used) > 1 and any(channel_kind(name) == "complex" for name in names):
+        raise ValueError(f"the channels {channels} hold complex amplitudes of one date; use grd4, or `dates: softmax`")
+    moves = [(0.0, 0.0) if shifts is None else applied_shift(shifts, one.id) for one in used]
+
+    def make_block(block: GeoBox) -> Float:
+        total = radar_block(used[0], block, channels, moves[0])
+        for one, shift_m in zip(used[1:], moves[1:], strict=True):
+            total += radar_block(one, block, channels, shift_m)
+        return total / np.float32(len(used))
+
+    pixels = assemble(geobox, grid, len(names), make_block)
+    write_stack(out_path, Stack(pixels, names, geobox, _sentinel1_state(used, moves)))
 
 
-def choose_pass(scenes: Sequence[Scene], *, scene_id: str | None = None) -> Scene:
-    """Return the Sentinel-1 scene of a run: `scene_id`, else the first that shows most of the city.
-
-    One pass only, because networks expect the statistics of a single date. Shares of the city that agree to 0.1 %
-    count as equal; then the earlier scene is taken.
-    """
-    passes = [scene for scene in scenes if scene.sensor == "sentinel-1"]
-    if scene_id is not None:
-        passes = [scene for scene in passes if scene.id == scene_id]
-    if not passes:
-        known = [scene.id for scene in scenes if scene.sensor == "sentinel-1"]
-        raise ValueError(f"expected a Sentinel-1 scene{f' {scene_id!r}' if scene_id else ''}, the run has {known}")
-    return min(passes, key=lambda s: (-round(s.usable_fraction or 0.0, 3), s.datetime, s.id))
+def rank_passes(scenes: Sequence[Scene]) -> list[Overpass]:
+    """Return the Sentinel-1 passes, the best first: most of the city (to 0.1 %), then the earlier one."""
+    passes = overpasses(scenes, "sentinel-1")
+    return sorted(passes, key=lambda p: (-round(p.usable_fraction or 0.0, 3), p.datetime, p.id))
 
 
-def applied_shift(coregistration: Mapping[str, Any], scene_id: str) -> tuple[float, float]:
-    """Return the (east, north) metres by which coregistration.json moves a scene; 0 where it was not significant."""
+def choose_passes(ranked: Sequence[Overpass], dates: Dates, max_dates: int, number: int) -> list[Overpass]:
+    """Return the passes that a stack is made of, see `stack_sentinel1`; ValueError when there are too few."""
+    best = ranked[0].scenes[0]
+    if dates == "mean":
+        alike = [p for p in ranked if _kind(p.scenes[0]) == _kind(best)]
+        return alike[:max_dates]
+    if number > len(ranked):
+        raise ValueError(
+            f"`sentinel1.dates: softmax` with max_dates {max_dates} needs as many passes, the run has {len(ranked)}; "
+            "lower `sentinel1.max_dates`, or extend the period"
+        )
+    return [ranked[number - 1]]
+
+
+def applied_shift(coregistration: Mapping[str, Any], pass_id: str) -> tuple[float, float]:
+    """Return the (east, north) metres by which coregistration.json moves a pass; 0 where it was not significant."""
     passes = coregistration.get("scenes", {})
-    if scene_id not in passes:
-        raise ValueError(f"no shift of scene {scene_id} in the co-registration of {sorted(passes)}; measure it first")
-    entry = passes[scene_id]
+    if pass_id not in passes:
+        raise ValueError(f"no shift of scene {pass_id} in the co-registration of {sorted(passes)}; measure it first")
+    entry = passes[pass_id]
     return (float(entry["shift_east_m"]), float(entry["shift_north_m"])) if entry["applied"] else (0.0, 0.0)
 
 
-def read_reflectance(scene: Scene, geobox: GeoBox) -> Float:
+def read_reflectance(
+    scene: Scene, geobox: GeoBox, *, upsampling: ResamplingName = "cubic", shift_m: tuple[float, float] = (0.0, 0.0)
+) -> Float:
     """Return the ten bands of a Sentinel-2 scene on `geobox` as reflectance >= 0 (band, y, x), NaN where missing."""
-    bands = [read_asset(scene.assets[band], geobox, S2_RESAMPLING) for band in S2_10.channels]
+    bands = [read_asset(scene.assets[band], geobox, upsampling, shift_m=shift_m) for band in S2_10.channels]
     return np.maximum(np.stack(bands), np.float32(0))  # cubic convolution can undershoot; NaN stays
 
 
-def _observe(scene: Scene, block: GeoBox, grid: Grid, method: CloudMethod) -> tuple[Float, npt.NDArray[np.bool_]]:
-    bands = read_reflectance(scene, block)
-    valid = np.asarray(np.isfinite(bands).all(axis=0))
-    if valid.any():
-        valid &= ~cloud_mask(scene, block, grid, method=method)
-    return bands, valid
+def _observe(
+    one: Overpass, block: GeoBox, grid: Grid, options: OpticalOptions, shift_m: tuple[float, float]
+) -> tuple[Float, npt.NDArray[np.bool_]]:
+    """Return what a pass shows: its bands (band, y, x), and where they are clear (y, x)."""
+    pictures = np.stack(
+        [read_reflectance(s, block, upsampling=options.upsampling, shift_m=shift_m) for s in one.scenes]
+    )  # (scene, band, y, x)
+    chosen = seams(np.asarray(np.isfinite(pictures).all(axis=1)))
+    clear = np.zeros(block.shape, np.bool_)
+    for number, scene in enumerate(one.scenes):
+        shown = chosen == number
+        if shown.any():
+            clear |= shown & ~cloud_mask(scene, block, grid, method=options.clouds)
+    return np.take_along_axis(pictures, np.maximum(chosen, 0)[None, None], axis=0)[0], clear
 
 
-def _sentinel2_state(scenes: Sequence[Scene], method: CloudMethod) -> dict[str, str]:
+def _in_months(scene: Scene, months: Sequence[int]) -> bool:
+    return not months or int(scene.datetime[5:7]) in months
+
+
+def _kind(scene: Scene) -> tuple[str, str, str, str]:
+    # passes of another platform, orbit, calibration or processing have other statistics
+    return scene.platform, str(scene.relative_orbit), str(scene.orbit_direction), str(sorted(scene.state.items()))
+
+
+def _sentinel2_state(scenes: Sequence[Scene], options: OpticalOptions) -> dict[str, str]:
     levels = {scene.state.get("level", "?") for scene in scenes}
     if len(levels) != 1:
         raise ValueError(
@@ -121,27 +195,29 @@ def _sentinel2_state(scenes: Sequence[Scene], method: CloudMethod) -> dict[str, 
     return {
         "level": levels.pop(),
         "scenes": " ".join(scene.id for scene in scenes),
-        "cloud_mask": " ".join(resolve_method(scene, method) for scene in scenes),
-        "composite": "clear-sky median",
+        "cloud_mask": " ".join(mask_name(scene, options.clouds) for scene in scenes),
+        "composite": options.method,
+        "upsampling": options.upsampling,
     }
 
 
-def _sentinel1_state(scene: Scene, shift_m: tuple[float, float]) -> dict[str, str]:
+def _sentinel1_state(used: Sequence[Overpass], moves: Sequence[tuple[float, float]]) -> dict[str, str]:
+    first = used[0].scenes[0]
     return {
-        **scene.state,
-        "scene": scene.id,
-        "platform": scene.platform,
-        "datetime": scene.datetime,
-        "orbit_direction": scene.orbit_direction or "unknown",
-        "relative_orbit": "unknown" if scene.relative_orbit is None else str(scene.relative_orbit),
-        "shift_east_m": f"{shift_m[0]:.3f}",
-        "shift_north_m": f"{shift_m[1]:.3f}",
+        **first.state,
+        "looks": f"{float(first.state['looks']) * len(used):g}",
+        "scene": " ".join(scene.id for one in used for scene in one.scenes),
+        "platform": first.platform,
+        "datetime": " ".join(one.datetime for one in used),
+        "orbit_direction": first.orbit_direction or "unknown",
+        "relative_orbit": "unknown" if first.relative_orbit is None else str(first.relative_orbit),
+        "shift_east_m": " ".join(f"{east:.3f}" for east, _ in moves),
+        "shift_north_m": " ".join(f"{north:.3f}" for _, north in moves),
     }
 
 
-def _ranks(scenes: Sequence[Scene]) -> tuple[int, ...]:
-    shares = [scene.usable_fraction for scene in scenes]
-    unknown = [scene.id for scene in scenes if scene.usable_fraction is None]
-    if unknown and len(scenes) > 1:
+def _ranks(passes: Sequence[Overpass]) -> tuple[int, ...]:
+    unknown = [one.id for one in passes if one.usable_fraction is None]
+    if unknown and len(passes) > 1:
         raise ValueError(f"scenes {unknown} have no usable_fraction to rank them by; run `find-scenes` first")
-    return rank_by_usable([share or 0.0 for share in shares], [scene.datetime for scene in scenes])
+    return rank_by_usable([one.usable_fraction or 0.0 for one in passes], [one.datetime for one in passes])

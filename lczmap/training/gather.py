@@ -14,11 +14,11 @@ from lczmap.channels import CHANNEL_SETS, ChannelSet
 from lczmap.grid import HALO_PX, PATCH_PX, Grid, Tile, patch_start, tile_cells, tile_geobox, tiles
 from lczmap.raster import Float, read_stack
 from lczmap.training.patches import PatchTable
+from lczmap.views import ABSENT, PIXEL_STATE, SENSORS, View, combine, sensor_of_stack, stack_file
 
 MAX_BYTES = 2 << 30
 """Most memory that gathered patches may take: 29,000 patches of 18 channels."""
-STACK_FILES = {"sentinel-1": "s1.tif", "sentinel-2": "s2.tif"}
-"""A sensor's stack in a tile's folder; networks take Sentinel-1 channels first, as in So2Sat LCZ42."""
+_PLAIN = {sensor: stack_file(sensor) for sensor in SENSORS}
 
 State = dict[str, dict[str, str]]
 
@@ -31,36 +31,76 @@ class StackContent:
     state: State
 
 
-def stack_content(grid: Grid, tiles_dir: Path, sensors: Sequence[str]) -> StackContent:
-    """Say what the stacks of all tiles hold for these sensors.
+def present_views(grid: Grid, tiles_dir: Path, views: Sequence[View]) -> list[View]:
+    """Return the views without the sensors that saw nothing (`sentinel1.use: preferred`), each once.
 
-    ValueError when a stack is missing, holds no known channel set, or tiles differ in channels or state.
+    ValueError when nothing is left.
     """
+    first = tiles_dir / tiles(grid)[0].name
+    names = sorted({name for view in views for name in view.values()})
+    absent = {n for n in names if ABSENT.items() <= _state(first / n).items()}
+    if absent:
+        print(
+            f"without {', '.join(sorted({sensor_of_stack(n) for n in absent}))}: the run has no such scene", flush=True
+        )
+    left = combine([name for name in names if name not in absent])
+    if not left[0]:
+        raise ValueError(f"expected stacks with pixels, all of {names} are empty; extend the period, or add a sensor")
+    return left
+
+
+def stack_content(grid: Grid, tiles_dir: Path, views: Sequence[View]) -> StackContent:
+    """Say what the stacks of all tiles hold in these views.
+
+    ValueError when a stack is missing, holds no known channel set, tiles differ in channels or state, or views in
+    channels or in how their pixels were made.
+    """
+    contents = [_view_content(grid, tiles_dir, view) for view in views]
+    first = contents[0]
+    for view, content in zip(views, contents, strict=True):
+        if content.channels != first.channels or _pixel_state(content.state) != _pixel_state(first.state):
+            raise ValueError(
+                f"{tiles_dir}: expected the channels and pixel state of {dict(views[0])} in {dict(view)}, got "
+                f"{content}; make the stacks of all tiles again"
+            )
+    return first
+
+
+def _view_content(grid: Grid, tiles_dir: Path, view: View) -> StackContent:
     channels: list[str] = []
     state: State = {}
-    for sensor in (s for s in STACK_FILES if s in sensors):
+    for sensor, file in view.items():
         names = [tile.name for tile in tiles(grid)]
-        found = {name: _content(tiles_dir / name / STACK_FILES[sensor], sensor) for name in names}
+        found = {name: _content(tiles_dir / name / file, sensor) for name in names}
         first = found[names[0]]
         for name, content in found.items():
             if content != first:
                 raise ValueError(
-                    f"{tiles_dir / name / STACK_FILES[sensor]}: expected the channels and state of tile {names[0]} "
+                    f"{tiles_dir / name / file}: expected the channels and state of tile {names[0]} "
                     f"{first}, got {content}; make the stacks of all tiles again"
                 )
         channels += first[0].channels
         state[sensor] = first[1]
-    if not channels:
-        raise ValueError(f"expected sensors among {list(STACK_FILES)}, got {list(sensors)}")
     return StackContent(tuple(channels), state)
 
 
+def _pixel_state(state: State) -> State:
+    return {sensor: {k: v for k, v in keys.items() if k in PIXEL_STATE} for sensor, keys in state.items()}
+
+
 def gather_patches(
-    grid: Grid, table: PatchTable, tiles_dir: Path, channels: Sequence[str], *, max_bytes: int = MAX_BYTES
+    grid: Grid,
+    table: PatchTable,
+    tiles_dir: Path,
+    channels: Sequence[str],
+    *,
+    view: View | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> Float:
     """Return the patches of a table, float32 (N, C, 32, 32) in physical units, NaN where missing.
 
-    `channels` are looked up by name in the stacks `tiles_dir`/<tile>/s1.tif and s2.tif (core and halo). Memory is
+    `channels` are looked up by name in the stacks of `view` (default s1.tif and s2.tif) in `tiles_dir`/<tile>, which
+    hold core and halo. Memory is
     that of the result and one tile's window; ValueError when the result would exceed `max_bytes`, or a stack lacks
     a channel or lies on another grid.
     """
@@ -79,7 +119,9 @@ def gather_patches(
         if inside.any():
             members = np.flatnonzero(inside)
             folder = tiles_dir / tile.name
-            _fill_from_tile(patches, members, table, grid=grid, tile=tile, folder=folder, channels=channels)
+            _fill_from_tile(
+                patches, members, table, grid=grid, tile=tile, folder=folder, channels=channels, view=view or _PLAIN
+            )
     return patches
 
 
@@ -107,13 +149,14 @@ def _fill_from_tile(
     tile: Tile,
     folder: Path,
     channels: Sequence[str],
+    view: View,
 ) -> None:
     """Fill the `members` of `patches` (N, C, 32, 32), which all lie in one tile."""
     top = np.array([patch_start(int(r), grid.cell_px) for r in table.row[members]]) - tile.row + HALO_PX
     left = np.array([patch_start(int(c), grid.cell_px) for c in table.col[members]]) - tile.col + HALO_PX
     window = (slice(top.min(), top.max() + PATCH_PX), slice(left.min(), left.max() + PATCH_PX))
     for sensor, wanted in _by_sensor(channels).items():
-        pixels = _read_window(folder / STACK_FILES[sensor], list(wanted), window, tile_geobox(grid, tile)[window])
+        pixels = _read_window(folder / view[sensor], list(wanted), window, tile_geobox(grid, tile)[window])
         for member, r, c in zip(members, top - window[0].start, left - window[1].start, strict=True):
             patches[member, list(wanted.values())] = pixels[:, r : r + PATCH_PX, c : c + PATCH_PX]
 
@@ -146,6 +189,10 @@ def _by_sensor(channels: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
     for position, channel in enumerate(channels):
         result.setdefault(sensor_of[channel], {})[channel] = position
     return result
+
+
+def _state(path: Path) -> Mapping[str, str]:
+    return read_stack(path, window=(slice(0, 1), slice(0, 1))).state
 
 
 def _content(path: Path, sensor: str) -> tuple[ChannelSet, dict[str, str]]:

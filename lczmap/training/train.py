@@ -23,11 +23,12 @@ from lczmap.models.rf import FOREST, ForestClassifier, fit_forest
 from lczmap.raster import Float, read_cells
 from lczmap.training.data import Augmenter, PatchDataset
 from lczmap.training.fit import fit
-from lczmap.training.gather import State, gather_patches, stack_content, usable
+from lczmap.training.gather import State, gather_patches, present_views, stack_content, usable
 from lczmap.training.module import TrainingModule
 from lczmap.training.patches import PatchTable, read_patch_table
 from lczmap.training.preset import ForestPreset, NetworkPreset, Preset, load_preset
 from lczmap.training.splits import TRAIN, VALIDATION
+from lczmap.views import View
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def train_model(
     patches_gpkg: Path,
     tiles_dir: Path,
     out_checkpoint: Path,
-    sensors: Sequence[str],
+    views: Sequence[View],
     seed: int,
     preset: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -77,7 +78,7 @@ def train_model(
     `teacher_probabilities` (17 bands on the grid's cells) the targets are the teacher's probabilities. A training
     that was killed goes on from its own folder beside the checkpoint. The same seed and inputs give the same
     weights, byte for byte, on one machine with one number of `threads` (default: torch's). The test split is never
-    read.
+    read. `views` name the stacks of each tile that are seen together (views.py).
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -88,7 +89,7 @@ def train_model(
         grid,
         patches_gpkg,
         tiles_dir,
-        sensors,
+        views,
         teacher_probabilities=teacher_probabilities,
         max_patches=recipe.max_patches,
         seed=seed,
@@ -124,7 +125,7 @@ def read_training_data(
     grid: Grid,
     patches_gpkg: Path,
     tiles_dir: Path,
-    sensors: Sequence[str],
+    views: Sequence[View],
     *,
     max_patches: int,
     seed: int,
@@ -132,16 +133,19 @@ def read_training_data(
 ) -> TrainingData:
     """Gather the training and validation patches of a table; unusable ones (gather.usable) are left out.
 
-    More than `max_patches` training patches (a quarter of it for validation) are thinned at random. ValueError when
-    no training patch is left, or they are all of one class.
+    Each patch is gathered from every one of the `views`. More than `max_patches` training patches (a quarter of it
+    for validation) are thinned at random. ValueError when no training patch is left, or they are all of one class.
     """
-    content = stack_content(grid, tiles_dir, sensors)
+    views = present_views(grid, tiles_dir, views)
+    content = stack_content(grid, tiles_dir, views)
     table = read_patch_table(patches_gpkg, shape=grid.cells_shape)
     teacher = None if teacher_probabilities is None else read_cells(teacher_probabilities, expected=grid.cell_geobox)[0]
     parts = {}
     for split, most in ((TRAIN, max_patches), (VALIDATION, max_patches // 4)):
-        chosen = _thin(table.of(split), most, seed)
-        patches = gather_patches(grid, chosen, tiles_dir, content.channels)
+        chosen = _thin(table.of(split), max(most // len(views), 1), seed)
+        seen = [gather_patches(grid, chosen, tiles_dir, content.channels, view=view) for view in views]
+        patches = np.concatenate(seen) if len(seen) > 1 else seen[0]
+        chosen = chosen.of(np.tile(np.arange(len(chosen)), len(views)))
         kept = usable(patches, cell_px=grid.cell_px)
         if not kept.all():
             print(f"{split}: {int((~kept).sum())} patches with missing pixels left out", flush=True)

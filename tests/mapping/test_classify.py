@@ -8,10 +8,11 @@ from shapely.geometry import box
 
 from lczmap.grid import HALO_PX, Grid, tile_geobox, tiles
 from lczmap.mapping import classify
-from lczmap.mapping.classify import classify_cells, classify_tile
+from lczmap.mapping.classify import classify_cells, classify_tile, read_channels
 from lczmap.mapping.mosaic import mosaic, most_probable_code
 from lczmap.models.checkpoint import save_checkpoint
-from lczmap.raster import Stack, read_cells, read_class_map, write_stack
+from lczmap.raster import Stack, read_cells, read_class_map, read_stack, write_stack
+from lczmap.views import ABSENT
 
 L1C = {"sentinel-2": {"level": "L1C"}}
 
@@ -129,14 +130,22 @@ def test_patches_wider_than_the_halo_are_refused(codes):
         classify_cells(around(codes, 10), np.ones(codes.shape, bool), wide, cell_px=10)
 
 
-def write_city(folder: Path, grid: Grid, codes: np.ndarray, *, names: tuple[str, ...], state: dict[str, str]) -> None:
+def write_city(
+    folder: Path,
+    grid: Grid,
+    codes: np.ndarray,
+    *,
+    names: tuple[str, ...],
+    state: Mapping[str, str],
+    file: str = "s2.tif",
+) -> None:
     """Write the tiles' stacks of a city: the last channel holds the cells' codes / 100, the others 0.5."""
     city = around(codes, grid.cell_px)[0]
     for tile in tiles(grid):
         window = city[tile.row : tile.row + tile.height + 2 * HALO_PX, tile.col : tile.col + tile.width + 2 * HALO_PX]
         pixels = np.stack([*[np.full_like(window, 0.5)] * (len(names) - 1), window])
         stack = Stack(pixels, names, tile_geobox(grid, tile), state)
-        write_stack(folder / f"{tile.name}.tif", stack, encoding="uint16_reflectance")
+        write_stack(folder / tile.name / file, stack, encoding="uint16_reflectance")
 
 
 def map_city(folder: Path, grid: Grid, checkpoint: Path) -> tuple[np.ndarray, bytes]:
@@ -144,7 +153,7 @@ def map_city(folder: Path, grid: Grid, checkpoint: Path) -> tuple[np.ndarray, by
     parts = []
     for tile in tiles(grid):
         parts.append(folder / f"p_{tile.name}.tif")
-        classify_tile(folder / f"{tile.name}.tif", None, checkpoint, grid, tile, parts[-1], batch_size=16)
+        classify_tile([folder / tile.name / "s2.tif"], checkpoint, grid, tile, parts[-1], batch_size=16)
     mosaic(parts, grid, folder / "probabilities.tif", folder / "lcz.tif")
     return read_cells(folder / "probabilities.tif")[0], (folder / "lcz.tif").read_bytes()
 
@@ -164,7 +173,7 @@ def test_channels_are_taken_by_name_and_tiles_land_on_their_cells(fake, codes, t
     np.testing.assert_array_equal(found, codes)
     assert geobox == grid.cell_geobox
     assert probabilities.max() == np.float32(0.84)
-    assert "classify r000c000: 100 % of 16 cells" in capsys.readouterr().out
+    assert "classify r000c000 s2.tif: 100 % of 16 cells" in capsys.readouterr().out
 
 
 def test_cells_outside_the_area_of_interest_are_nodata(fake, codes, tmp_path):
@@ -200,7 +209,7 @@ def test_the_size_of_tiles_changes_no_bit_of_a_network_s_map(tmp_path):
             rows = slice(tile.row, tile.row + tile.height + 2 * HALO_PX)
             cols = slice(tile.col, tile.col + tile.width + 2 * HALO_PX)
             stack = Stack(scene[:, rows, cols], channels, tile_geobox(grid, tile), {"level": "L1C"})
-            write_stack(folder / f"{tile.name}.tif", stack, encoding="uint16_reflectance")
+            write_stack(folder / tile.name / "s2.tif", stack, encoding="uint16_reflectance")
         maps.append(map_city(folder, grid, tmp_path / "net.safetensors"))
     for probabilities, lcz in maps[1:]:
         np.testing.assert_array_equal(probabilities, maps[0][0])
@@ -208,9 +217,9 @@ def test_the_size_of_tiles_changes_no_bit_of_a_network_s_map(tmp_path):
     assert not np.isnan(maps[0][0]).any()
 
 
-def expect_refusal(tmp_path: Path, grid: Grid, stack: Path | None, message: str, *, s1: Path | None = None) -> None:
+def expect_refusal(tmp_path: Path, grid: Grid, stacks: list[Path], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        classify_tile(stack, s1, tmp_path / "any.safetensors", grid, tiles(grid)[0], tmp_path / "out.tif")
+        classify_tile(stacks, tmp_path / "any.safetensors", grid, tiles(grid)[0], tmp_path / "out.tif")
     assert not (tmp_path / "out.tif").exists()
 
 
@@ -218,8 +227,10 @@ def test_a_missing_channel_is_named_with_file_expectation_and_remedy(fake, codes
     grid = grid_of(4, 4)
     fake.channels = ("B2", "B11")
     write_city(tmp_path, grid, codes[:4, :4], names=("B3", "B2"), state={"level": "L1C"})
-    message = r"r000c000\.tif: .* expects the channels \['B2', 'B11'\], .* has \['B3', 'B2'\] and lacks \['B11'\]; make"
-    expect_refusal(tmp_path, grid, tmp_path / "r000c000.tif", message)
+    message = (
+        r"r000c000.s2\.tif: .* expects the channels \['B2', 'B11'\], .* has \['B3', 'B2'\] and lacks \['B11'\]; make"
+    )
+    expect_refusal(tmp_path, grid, [tmp_path / "r000c000" / "s2.tif"], message)
 
 
 def test_a_network_with_radar_channels_needs_a_radar_stack(fake, codes, tmp_path):
@@ -227,22 +238,24 @@ def test_a_network_with_radar_channels_needs_a_radar_stack(fake, codes, tmp_path
     fake.channels = ("VH", "B2")
     write_city(tmp_path, grid, codes[:4, :4], names=("B2",), state={"level": "L1C"})
     message = r"needs the sentinel-1 channels \['VH'\], but this run has no sentinel-1 stack; switch"
-    expect_refusal(tmp_path, grid, tmp_path / "r000c000.tif", message)
+    expect_refusal(tmp_path, grid, [tmp_path / "r000c000" / "s2.tif"], message)
 
 
 def test_a_stack_on_another_grid_is_refused(fake, codes, tmp_path):
     write_city(tmp_path, grid_of(4, 4), codes[:4, :4], names=("B2",), state={"level": "L1C"})
-    expect_refusal(tmp_path, grid_of(3, 4), tmp_path / "r000c000.tif", "with halo, 62 × 72 of 10 m at .* got 72 × 72")
+    expect_refusal(
+        tmp_path, grid_of(3, 4), [tmp_path / "r000c000" / "s2.tif"], "with halo, 62 × 72 of 10 m at .* got 72 × 72"
+    )
 
 
 def test_another_processing_level_is_refused_unless_allowed(fake, codes, tmp_path):
     grid = grid_of(4, 4)
-    stack = tmp_path / "r000c000.tif"
+    stack = tmp_path / "r000c000" / "s2.tif"
     write_city(tmp_path, grid, codes[:4, :4], names=("B2",), state={"level": "L2A"})
-    message = r"r000c000\.tif .*level: expected 'L1C', got 'L2A'.*`allow_level_mismatch: true`"
-    expect_refusal(tmp_path, grid, stack, message)
+    message = r"r000c000.s2\.tif .*level: expected 'L1C', got 'L2A'.*`allow_level_mismatch: true`"
+    expect_refusal(tmp_path, grid, [stack], message)
     out = tmp_path / "out.tif"
-    classify_tile(stack, None, tmp_path / "x.safetensors", grid, tiles(grid)[0], out, allow_level_mismatch=True)
+    classify_tile([stack], tmp_path / "x.safetensors", grid, tiles(grid)[0], out, allow_level_mismatch=True)
     np.testing.assert_array_equal(most_probable_code(read_cells(out)[0]), codes[:4, :4])
 
 
@@ -257,10 +270,68 @@ def test_a_network_maps_other_scenes_than_it_was_trained_on(fake, codes, tmp_pat
 def test_channels_of_both_sensors_are_put_in_the_network_s_order(fake, codes, tmp_path):
     grid = grid_of(4, 4)
     fake.channels, fake.state = ("VV", "B2"), L1C | {"sentinel-1": {"product": "grd"}}
-    write_city(tmp_path / "s2", grid, codes[:4, :4], names=("B3", "B2"), state={"level": "L1C"})
-    write_city(tmp_path / "s1", grid, codes[:4, :4], names=("VH", "VV"), state={"product": "grd", "looks": "4.4"})
-    paths = (tmp_path / "s2/r000c000.tif", tmp_path / "s1/r000c000.tif")
-    classify_tile(*paths, tmp_path / "x.safetensors", grid, tiles(grid)[0], tmp_path / "out.tif")
+    radar = {"product": "grd", "looks": "4.4"}
+    write_city(tmp_path, grid, codes[:4, :4], names=("B3", "B2"), state={"level": "L1C"})
+    write_city(tmp_path, grid, codes[:4, :4], names=("VH", "VV"), state=radar, file="s1.tif")
+    paths = [tmp_path / "r000c000" / name for name in ("s2.tif", "s1.tif")]
+    classify_tile(paths, tmp_path / "x.safetensors", grid, tiles(grid)[0], tmp_path / "out.tif")
     batch = fake.batches[0]
     np.testing.assert_array_equal(batch[:, 0], batch[:, 1])  # both hold the codes, the other channels hold 0.5
     np.testing.assert_array_equal(most_probable_code(read_cells(tmp_path / "out.tif")[0]), codes[:4, :4])
+
+
+RADAR = {"product": "grd", "calibration": "sigma0", "noise_removed": "true", "looks": "4.4"}
+
+
+@pytest.mark.parametrize(
+    ("sensor", "key", "trained", "actual"),
+    [
+        ("sentinel-2", "level", "L1C", "L2A"),
+        ("sentinel-1", "calibration", "sigma0", "gamma0"),
+        ("sentinel-1", "noise_removed", "true", "false"),
+        ("sentinel-1", "noise_removed", "true", "unknown"),
+        ("sentinel-1", "product", "grd", "slc"),
+        ("sentinel-1", "looks", "4.4", "1"),
+        ("sentinel-1", "looks", "4.4", "8.8"),  # the mean of two dates
+    ],
+)
+def test_pixels_made_in_another_way_are_refused_with_reason_and_remedy(sensor, key, trained, actual, tmp_path):
+    geobox, path = tile_geobox(grid_of(4, 4), tiles(grid_of(4, 4))[0]), tmp_path / "stack.tif"
+    states = {"sentinel-1": RADAR, "sentinel-2": {"level": "L1C"}}
+    names = {"sentinel-1": ("VH", "VV"), "sentinel-2": ("B2",)}[sensor]
+    network = CentreCode(names, {sensor: states[sensor]})
+    pixels = np.full((len(names), *geobox.shape), 0.5, np.float32)
+    write_stack(path, Stack(pixels, names, geobox, states[sensor] | {key: actual, "scenes": "others"}))
+    message = rf"stack\.tif .*{sensor} {key}: expected '{trained}', got '{actual}'\).*`allow_level_mismatch: true`"
+    with pytest.raises(ValueError, match=message):
+        read_channels(network, {sensor: path}, geobox)
+    np.testing.assert_array_equal(read_channels(network, {sensor: path}, geobox, any_state=True), pixels)
+    write_stack(path, Stack(pixels, names, geobox, states[sensor] | {"scenes": "others"}))
+    np.testing.assert_array_equal(read_channels(network, {sensor: path}, geobox), pixels)
+
+
+def test_probabilities_of_several_views_are_averaged_where_they_show_a_cell(fake, codes, tmp_path):
+    grid = grid_of(4, 4)
+    spring, summer = codes[:4, :4].astype(float), np.full((4, 4), 3.0)
+    summer[0, 0] = 0  # stored as nodata: this season does not show the cell
+    write_city(tmp_path, grid, spring, names=("B2",), state={"level": "L1C"}, file="s2_spring.tif")
+    stack = read_stack(tmp_path / "r000c000" / "s2_spring.tif")
+    pixels = around(summer, 10)
+    write_stack(tmp_path / "r000c000" / "s2_summer.tif", replace(stack, pixels=np.where(pixels == 0, np.nan, pixels)))
+    files = [tmp_path / "r000c000" / f"s2_{season}.tif" for season in ("spring", "summer")]
+    out = tmp_path / "out.tif"
+    classify_tile(files, tmp_path / "any.safetensors", grid, tiles(grid)[0], out)
+    found = read_cells(out)[0]
+    one = np.where(np.arange(1, 18)[:, None, None] == spring, 0.84, 0.01)
+    other = np.where(np.arange(1, 18)[:, None, None] == summer, 0.84, 0.01)
+    np.testing.assert_allclose(found[:, 1:, 1:], ((one + other) / 2)[:, 1:, 1:], atol=1e-6)
+    np.testing.assert_allclose(found[:, 0, 0], one[:, 0, 0], atol=1e-6)
+
+
+def test_a_network_that_needs_radar_refuses_a_run_that_found_none(fake, codes, tmp_path):
+    grid = grid_of(4, 4)
+    fake.channels = ("VH", "B2")
+    write_city(tmp_path, grid, codes[:4, :4], names=("B2",), state={"level": "L1C"})
+    write_city(tmp_path, grid, codes[:4, :4], names=("VH",), state=ABSENT, file="s1.tif")
+    stacks = [tmp_path / "r000c000" / name for name in ("s1.tif", "s2.tif")]
+    expect_refusal(tmp_path, grid, stacks, r"needs sentinel-1, but the run found no such scene")

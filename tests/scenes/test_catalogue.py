@@ -30,10 +30,10 @@ def test_catalogue_reads_back_what_was_written(tmp_path):
     file.write_bytes(b"abc")
     band = Asset(str(file), 2, 1e-4, -0.1, 0.0, "reflectance", "EPSG:32643", (10.0, 0.0, 5.0, 0.0, -10.0, 7.0))
     scene = _scene(assets={"B2": band}, cloud=Asset(str(file)), usable_fraction=0.75)
-    written = Catalogue("local", {"start": "2024-01-01"}, (scene,))
+    written = Catalogue({"start": "2024-01-01"}, (scene,))
     write_catalogue(tmp_path / "run" / "scenes.json", written)
     read = read_catalogue(tmp_path / "run" / "scenes.json")
-    assert (read.source, read.search, read.scenes) == (written.source, written.search, written.scenes)
+    assert (read.search, read.scenes) == (written.search, written.scenes)
     # sha256 of "abc": FIPS 180-2, appendix B.1
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert read.files == {str(file): {"bytes": 3, "sha256": digest}}
@@ -43,7 +43,7 @@ def test_catalogue_reads_back_what_was_written(tmp_path):
 def test_a_file_that_changed_its_size_since_is_named(tmp_path):
     file = tmp_path / "x.tif"
     file.write_bytes(b"abc")
-    write_catalogue(tmp_path / "scenes.json", Catalogue("local", {}, (_scene(assets={"B2": Asset(str(file))}),)))
+    write_catalogue(tmp_path / "scenes.json", Catalogue({}, (_scene(assets={"B2": Asset(str(file))}),)))
     file.write_bytes(b"abcd")
     with pytest.raises(ValueError, match=r"x\.tif had 3 bytes .* now: 4 bytes"):
         read_catalogue(tmp_path / "scenes.json")

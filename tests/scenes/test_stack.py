@@ -18,9 +18,17 @@ from tiny_archive import (
 
 from lczmap.channels import GRD4, S2_10, SO2SAT8
 from lczmap.grid import tile_geobox, tiles
-from lczmap.raster import read_stack
-from lczmap.scenes.clouds import measure_usable
-from lczmap.scenes.stack import applied_shift, choose_pass, stack_sentinel1, stack_sentinel2
+from lczmap.raster import band_names, read_cells, read_stack
+from lczmap.scenes.overpass import Overpass, measure_usable
+from lczmap.scenes.stack import (
+    OpticalOptions,
+    applied_shift,
+    choose_passes,
+    rank_passes,
+    stack_sentinel1,
+    stack_sentinel2,
+)
+from lczmap.views import ABSENT
 
 SHIFT_M = (7.3, -4.1)
 SLC_STATE = {"product": "slc", "calibration": "sigma0", "noise_removed": "false", "looks": "1"}
@@ -31,7 +39,8 @@ def _shifts(scene_id: str, shift_m: tuple[float, float] = SHIFT_M, applied: bool
 
 
 def _optical(scenes, grid, folder, tile=None, **options):
-    stack_sentinel2(scenes, grid, tile or tiles(grid)[0], folder / "s2.tif", **({"cloud_method": "none"} | options))
+    chosen = OpticalOptions(**({"clouds": "none"} | options))
+    stack_sentinel2(scenes, grid, tile or tiles(grid)[0], folder / "s2.tif", chosen)
     return read_stack(folder / "s2.tif")
 
 
@@ -137,10 +146,10 @@ def test_optical_pixels_do_not_depend_on_the_tile_size(tmp_path):
     ]
     whole = make_grid(320, 320)
     scenes = measure_usable(scenes, whole)
-    expected = _optical(scenes, whole, tmp_path, cloud_method="auto").pixels
+    expected = _optical(scenes, whole, tmp_path, clouds="auto").pixels
     grid = make_grid(320, 130)
     for tile in tiles(grid)[::4]:  # the diagonal
-        part = _optical(scenes, grid, tmp_path, tile, cloud_method="auto").pixels
+        part = _optical(scenes, grid, tmp_path, tile, clouds="auto").pixels
         rows, cols = slice(tile.row, tile.row + part.shape[1]), slice(tile.col, tile.col + part.shape[2])
         np.testing.assert_array_equal(part, expected[:, rows, cols])
 
@@ -175,7 +184,7 @@ def test_cloudy_pixels_take_the_other_date(tmp_path):
         ],
         grid,
     )
-    b2 = _optical(scenes, grid, tmp_path, cloud_method="source").pixels[0, 16:-16, 16:-16]
+    b2 = _optical(scenes, grid, tmp_path, clouds="source").pixels[0, 16:-16, 16:-16]
     np.testing.assert_allclose(b2[:, :100], 0.10, atol=1e-6)  # clear in the clearer scene, also where both are
     np.testing.assert_allclose(b2[:, 100:], 0.20, atol=1e-6)
 
@@ -184,11 +193,14 @@ def test_clear_dates_are_counted(tmp_path):
     grid = make_grid()
     scenes = [
         optical_scene(tmp_path, fields(), id="a", cloud=lambda x, _y: x < WEST + 600),
-        optical_scene(tmp_path, fields(), id="b", cloud=lambda x, _y: x < WEST + 300),
+        optical_scene(tmp_path, fields(), id="b", day="2024-06-02", cloud=lambda x, _y: x < WEST + 300),
     ]
     count = stack_sentinel2(measure_usable(scenes, grid), grid, tiles(grid)[0], tmp_path / "s2.tif")
     assert count.shape == (152, 152)
     assert count[50, [20, 60, 100]].tolist() == [0, 1, 2]
+    assert band_names(tmp_path / "s2.tif") == (*S2_10.channels, "clear_count")
+    np.testing.assert_array_equal(read_cells(tmp_path / "s2.tif")[0][-1], count)
+    assert read_stack(tmp_path / "s2.tif").channels == S2_10.channels
 
 
 def test_decibels_become_linear_power(tmp_path):
@@ -255,10 +267,15 @@ def test_the_pass_that_shows_most_of_the_city_is_chosen_then_the_first(tmp_path)
     passes = [
         replace(first, id=i, datetime=f"{day}T05:00:00Z", usable_fraction=share) for i, (day, share) in names.items()
     ]
-    assert choose_pass(passes).id == "early"
-    assert choose_pass(passes, scene_id="partial").id == "partial"
-    with pytest.raises(ValueError, match=r"'nowhere', the run has \['late', 'partial', 'early'\]"):
-        choose_pass(passes, scene_id="nowhere")
+    ranked = rank_passes(passes)
+    assert [one.id for one in ranked] == ["early", "late", "partial"]
+    assert choose_passes(ranked, "single", 3, 1) == ranked[:1]
+    assert choose_passes(ranked, "softmax", 3, 2) == ranked[1:2]
+    with pytest.raises(ValueError, match=r"max_dates 4 needs as many passes, the run has 3; lower"):
+        choose_passes(ranked, "softmax", 4, 4)
+    descending = Overpass((replace(passes[0], id="other", orbit_direction="descending"),))
+    gamma0 = Overpass((replace(passes[0], id="gamma0", state={**passes[0].state, "calibration": "gamma0"}),))
+    assert choose_passes([ranked[0], descending, gamma0, ranked[2]], "mean", 3, 1) == [ranked[0], ranked[2]]
 
 
 def test_a_pass_without_measured_shift_is_refused():
@@ -273,6 +290,61 @@ def test_scenes_of_two_levels_are_refused(tmp_path):
 
 
 def test_several_scenes_need_their_rank(tmp_path):
-    scenes = [optical_scene(tmp_path, fields(), id=name) for name in ("a", "b")]
+    scenes = [optical_scene(tmp_path, fields(), id=name, day=f"2024-06-0{i}") for i, name in enumerate("ab", 1)]
     with pytest.raises(ValueError, match=r"\['a', 'b'\] have no usable_fraction"):
         _optical(scenes, make_grid(), tmp_path)
+
+
+def test_the_mean_of_several_passes_has_their_looks_together(tmp_path):
+    passes = [
+        radar_scene(tmp_path, {"VH": constant(0.02 * k), "VV": constant(0.1 * k)}, id=f"p{k}", day=f"2024-06-{k:02d}")
+        for k in (1, 2, 3)
+    ]
+    grid = make_grid()
+    passes = measure_usable(passes, grid)
+    mean = _radar(passes, grid, tmp_path, dates="mean", max_dates=2)
+    np.testing.assert_allclose(mean.pixels[1], 0.15, rtol=1e-5)
+    assert (mean.state["looks"], mean.state["scene"]) == ("8.8", "p1 p2")
+    second = _radar(passes, grid, tmp_path, dates="softmax", max_dates=3, number=2)
+    np.testing.assert_allclose(second.pixels[1], 0.2, rtol=1e-5)
+    assert second.state["looks"] == "4.4"
+
+
+def test_complex_channels_are_never_averaged(tmp_path):
+    paints = {name: constant(0.1) for name in SO2SAT8.channels}
+    units = dict.fromkeys(SO2SAT8.channels[:4], "amplitude")
+    passes = [
+        radar_scene(tmp_path, paints, id=day, day=day, units=units, state=SLC_STATE)
+        for day in ("2024-06-02", "2024-06-14")
+    ]
+    with pytest.raises(ValueError, match="complex amplitudes of one date; use grd4"):
+        _radar(measure_usable(passes, make_grid()), make_grid(), tmp_path, channels="so2sat8", dates="mean")
+
+
+def test_without_radar_the_stack_is_empty_and_says_so(tmp_path):
+    stack = _radar([optical_scene(tmp_path, fields())], make_grid(), tmp_path)
+    assert np.isnan(stack.pixels).all() and dict(stack.state) == ABSENT
+
+
+def test_optical_passes_move_by_their_shift(tmp_path):
+    eastward = lambda x, _y: 0.2 + EASTWARD * (x - WEST + 600)  # noqa: E731
+    scene = optical_scene(tmp_path, dict.fromkeys(VEGETATION, eastward))
+    grid = make_grid()
+    still = _optical([scene], grid, tmp_path)
+    options = OpticalOptions(clouds="none")
+    stack_sentinel2([scene], grid, tiles(grid)[0], tmp_path / "moved.tif", options, shifts=_shifts("s2"))
+    moved = read_stack(tmp_path / "moved.tif")
+    np.testing.assert_allclose((still.pixels - moved.pixels).mean(axis=(1, 2)) / EASTWARD, SHIFT_M[0], atol=0.05)
+
+
+def test_only_the_months_of_a_season_count(tmp_path):
+    bright = {band: constant(value + 0.1) for band, value in VEGETATION.items()}
+    scenes = [
+        optical_scene(tmp_path, fields(), id="june", day="2024-06-01"),
+        optical_scene(tmp_path, bright, id="september", day="2024-09-01"),
+    ]
+    autumn = _optical(scenes, make_grid(), tmp_path, months=(9, 10, 11))
+    np.testing.assert_allclose(autumn.pixels[0], 0.2, atol=1e-4)
+    assert autumn.state["scenes"] == "september"
+    with pytest.raises(ValueError, match=r"expected Sentinel-2 scenes in the months \(1, 2\)"):
+        _optical(scenes, make_grid(), tmp_path, months=(1, 2))

@@ -6,9 +6,12 @@ import pytest
 from tiny_city import CHANNELS, STATE, city_grid, patch_table, write_stacks
 
 from lczmap.channels import S2_10
-from lczmap.grid import tile, tile_geobox
+from lczmap.grid import tile, tile_geobox, tiles
 from lczmap.raster import Stack, read_stack, write_stack
-from lczmap.training.gather import gather_patches, stack_content, usable
+from lczmap.training.gather import gather_patches, present_views, stack_content, usable
+from lczmap.views import ABSENT, combine
+
+S2 = combine(["s2.tif"])
 
 
 def gradient(y: np.ndarray, x: np.ndarray, channel: int) -> np.ndarray:
@@ -45,12 +48,12 @@ def test_tile_size_does_not_change_a_patch(tmp_path: Path) -> None:
 
 def test_content_names_channels_in_network_order_and_the_state(tmp_path: Path) -> None:
     write_stacks(tmp_path, city_grid(), gradient)
-    content = stack_content(city_grid(), tmp_path, ["sentinel-2", "sentinel-1"])
+    content = stack_content(city_grid(), tmp_path, combine(["s2.tif", "s1.tif"]))
     assert content.channels == CHANNELS
     assert content.state == STATE
-    assert stack_content(city_grid(), tmp_path, ["sentinel-2"]).channels == S2_10.channels
-    with pytest.raises(ValueError, match="expected sensors among"):
-        stack_content(city_grid(), tmp_path, ["landsat"])
+    assert stack_content(city_grid(), tmp_path, S2).channels == S2_10.channels
+    with pytest.raises(ValueError, match=r"expected stacks named .* got 'landsat\.tif'"):
+        combine(["landsat.tif"])
 
 
 def test_tiles_in_different_states_are_refused(tmp_path: Path) -> None:
@@ -58,7 +61,7 @@ def test_tiles_in_different_states_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "r000c001" / "s2.tif"
     write_stack(path, replace(read_stack(path), state={"level": "L2A"}))
     with pytest.raises(ValueError, match=r"r000c001.s2\.tif: expected the channels and state of tile r000c000"):
-        stack_content(city_grid(), tmp_path, ["sentinel-2"])
+        stack_content(city_grid(), tmp_path, S2)
 
 
 def test_stack_without_the_channels_or_off_the_grid_is_refused(tmp_path: Path) -> None:
@@ -76,7 +79,7 @@ def test_stack_without_the_channels_or_off_the_grid_is_refused(tmp_path: Path) -
     short = Stack(np.zeros((2, 232, 232), np.float32), ("B2", "B3"), tile_geobox(grid, tile(grid, "r000c000")))
     write_stack(path, short)
     with pytest.raises(ValueError, match="expected the channels of one of"):
-        stack_content(grid, tmp_path, ["sentinel-2"])
+        stack_content(grid, tmp_path, S2)
 
 
 def test_more_memory_than_allowed_is_refused_with_the_remedy(tmp_path: Path) -> None:
@@ -96,3 +99,39 @@ def test_missing_pixels_stay_nan_and_decide_what_is_usable(tmp_path: Path) -> No
     # the second cell (rows 10..19) lacks two of its own rows; the third lacks 9 % of the patch, none of its own
     assert usable(patches, cell_px=10).tolist() == [False, False, True, True]
     assert usable(patches, cell_px=10, max_missing=0.05).tolist() == [False, False, False, True]
+
+
+def test_views_must_be_alike_and_each_gives_its_own_pixels(tmp_path: Path) -> None:
+    grid = city_grid()
+    write_stacks(tmp_path, grid, gradient)
+    for part in tiles(grid):
+        spring = read_stack(tmp_path / part.name / "s2.tif")
+        summer = replace(spring, pixels=spring.pixels + 1, state=dict(spring.state) | {"scenes": "others"})
+        write_stack(tmp_path / part.name / "s2_spring.tif", spring)
+        write_stack(tmp_path / part.name / "s2_summer.tif", summer)
+    views = combine(["s2_spring.tif", "s1.tif", "s2_summer.tif"])
+    assert views == [
+        {"sentinel-1": "s1.tif", "sentinel-2": "s2_spring.tif"},
+        {"sentinel-1": "s1.tif", "sentinel-2": "s2_summer.tif"},
+    ]
+    content = stack_content(grid, tmp_path, views)
+    first, second = (gather_patches(grid, patch_table((3, 3)), tmp_path, content.channels, view=v) for v in views)
+    np.testing.assert_array_equal(first[:, :8], second[:, :8])
+    np.testing.assert_allclose(first[:, 8:] + 1, second[:, 8:])
+    for part in tiles(grid):
+        path = tmp_path / part.name / "s2_summer.tif"
+        write_stack(path, replace(read_stack(path), state={"level": "L2A"}))
+    with pytest.raises(ValueError, match="expected the channels and pixel state of"):
+        stack_content(grid, tmp_path, views)
+
+
+def test_a_sensor_that_saw_nothing_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = city_grid()
+    write_stacks(tmp_path, grid, gradient)
+    for part in tiles(grid):
+        path = tmp_path / part.name / "s1.tif"
+        write_stack(path, replace(read_stack(path), state=ABSENT))
+    assert present_views(grid, tmp_path, combine(["s1.tif", "s2.tif"])) == [{"sentinel-2": "s2.tif"}]
+    assert "without sentinel-1" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"all of .* are empty"):
+        present_views(grid, tmp_path, combine(["s1.tif"]))

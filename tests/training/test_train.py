@@ -12,6 +12,7 @@ from lczmap.training.module import TrainingModule, cosine_factor
 from lczmap.training.patches import select_patches, select_teacher_patches
 from lczmap.training.preset import NetworkPreset, load_preset
 from lczmap.training.train import LabelledPatches, TrainingData, fit_model, train_model
+from lczmap.views import combine
 
 TINY = {"widths": [8, 16], "blocks": [1, 1], "dropout": 0.1}
 RECIPE = {
@@ -196,7 +197,7 @@ def test_city_is_trained_from_areas_and_stacks_to_a_checkpoint(tmp_path: Path) -
     select_patches(grid, areas, table, tmp_path / "p.json", validation=0.15, test=0.25, seed=47)
     common = {"grid": grid, "patches_gpkg": table, "tiles_dir": tiles, "seed": 47, "threads": 1}
     options = {**RECIPE, "epochs": 6}
-    train_model(name="eb_cnn", out_checkpoint=out, sensors=["sentinel-1", "sentinel-2"], options=options, **common)
+    train_model(name="eb_cnn", out_checkpoint=out, views=combine(["s1.tif", "s2.tif"]), options=options, **common)
     classifier = load_checkpoint(out)
     assert classifier.channels == CHANNELS
     assert classifier.state == STATE
@@ -206,10 +207,10 @@ def test_city_is_trained_from_areas_and_stacks_to_a_checkpoint(tmp_path: Path) -
     assert extra["seconds"] > 0
     assert sorted(p.name for p in out.parent.iterdir()) == ["checkpoint.json", "checkpoint.safetensors"]
     forest = tmp_path / "forest.safetensors"
-    train_model(name="wudapt_rf", out_checkpoint=forest, sensors=["sentinel-2"], **common)
+    train_model(name="wudapt_rf", out_checkpoint=forest, views=combine(["s2.tif"]), **common)
     assert load_checkpoint(forest).channels == S2_10.channels
     with pytest.raises(ValueError, match="'wudapt_rf' is a recipe for a random_forest, not for 'eb_cnn'"):
-        train_model(name="eb_cnn", out_checkpoint=out, sensors=["sentinel-2"], preset="wudapt_rf", **common)
+        train_model(name="eb_cnn", out_checkpoint=out, views=combine(["s2.tif"]), preset="wudapt_rf", **common)
 
 
 def test_student_learns_the_teachers_probabilities(tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ def test_student_learns_the_teachers_probabilities(tmp_path: Path) -> None:
         patches_gpkg=table,
         tiles_dir=tiles,
         out_checkpoint=out,
-        sensors=["sentinel-2"],
+        views=combine(["s2.tif"]),
         seed=47,
         options=options,
         teacher_probabilities=path,
@@ -260,6 +261,6 @@ def test_single_class_is_refused(tmp_path: Path) -> None:
             patches_gpkg=table,
             tiles_dir=tiles,
             out_checkpoint=tmp_path / "x.safetensors",
-            sensors=["sentinel-2"],
+            views=combine(["s2.tif"]),
             seed=1,
         )

@@ -8,9 +8,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from lczmap.aoi import bbox_aoi, read_aoi
-from lczmap.config import BoundingBox, Config, Model
+from lczmap.config import SEASONS, BoundingBox, Config, Model
 from lczmap.configfiles import expand, load_configs
-from lczmap.grid import Grid, make_grid, tiles
+from lczmap.grid import Grid, latitude, make_grid, tiles
+from lczmap.scenes.seasons import months_of
+from lczmap.views import stack_file
 
 ROOT = Path(workflow.basedir)
 
@@ -90,6 +92,8 @@ wildcard_constraints:
     city="|".join(sorted({city for city, _ in RUNS})),
     period="|".join(sorted({period for _, period in RUNS})),
     tile=r"r\d+c\d+",
+    sensor=r"sentinel-[12]",
+    view=r"(_[a-z0-9]+)?",
     model=r"[a-z0-9][a-z0-9_-]*",
 
 
@@ -122,16 +126,110 @@ def model_setting(key):
     return value
 
 
+def section_of(wildcards):
+    """The configuration of the wildcard `sensor` (sentinel-1 or sentinel-2)."""
+    return getattr(run_of(wildcards).config, wildcards.sensor.replace("-", ""))
+
+
 def archive_of(sensor):
-    """The archive.yaml of a sensor: the configured one, or the simulated city's."""
+    """The archive.yaml of a sensor: the configured one, the simulated city's, or the one that is fetched."""
 
     def path(wildcards):
-        section = getattr(run_of(wildcards).config, sensor)
+        run = run_of(wildcards)
+        section = getattr(run.config, sensor)
         if section.source == "simulate":
             return f"resources/simulation/{wildcards.city}/archive.yaml"
-        return str(expand(section.archive, ROOT))
+        described = local_archive(section)
+        if described is not None:
+            return str(described)
+        name = sensor.replace("sentinel", "sentinel-")
+        return (
+            f"resources/scenes/{wildcards.city}/{run.config.period}/{name}/archive.yaml"
+        )
 
     return path
+
+
+def local_archive(section):
+    """The archive.yaml of a local source; None where scenes must be fetched or read out of products first."""
+    if section.source != "local":
+        return None
+    path = expand(section.archive, ROOT)
+    if not path.is_dir():
+        return path
+    return path / "archive.yaml" if (path / "archive.yaml").is_file() else None
+
+
+def source_arguments(wildcards):
+    """What `search-archive` and `fetch-scenes` both need to know of a sensor's source."""
+    section = section_of(wildcards)
+    config = run_of(wildcards).config
+    options = {
+        "source": section.source,
+        "sensor": wildcards.sensor,
+        "start": config.start,
+        "end": config.end,
+        "endpoint": section.endpoint,
+        "collection": section.collection,
+        "folder": (
+            expand(section.archive, ROOT) if section.source == "local" else None
+        ),
+        "level": getattr(section, "level", None),
+        "calibration": getattr(section, "calibration", None),
+    }
+    return options_text(options)
+
+
+def search_arguments(wildcards):
+    section = section_of(wildcards)
+    options = {
+        "platform": section.platform,
+        "max-dates": section.max_dates,
+        "orbit": getattr(section, "orbit", None),
+        "relative-orbit": getattr(section, "relative_orbit", None),
+        "max-cloud": getattr(section, "max_cloud", None),
+        "season": getattr(section, "season", None),
+    }
+    flags = {
+        "one-orbit": getattr(section, "dates", None) == "mean",
+        "may-be-empty": getattr(section, "use", None) == "preferred",
+    }
+    return " ".join(
+        [options_text(options), *(f"--{name}" for name, on in flags.items() if on)]
+    )
+
+
+def fetch_arguments(wildcards):
+    section = section_of(wildcards)
+    dem = getattr(section, "dem", None)
+    options = {
+        "upsampling": getattr(section, "upsampling", None),
+        "dem": expand(dem, ROOT) if dem else None,
+    }
+    keep = "" if getattr(section, "remove_noise", True) else " --no-remove-noise"
+    return options_text(options) + keep
+
+
+def options_text(options):
+    return " ".join(
+        f"--{name} {shlex.quote(str(value))}"
+        for name, value in options.items()
+        if value is not None
+    )
+
+
+def platform_arguments(wildcards):
+    config = run_of(wildcards).config
+    wanted = {config.sentinel2.platform, config.sentinel1.platform} - {"any"}
+    return " ".join(f"--platform {name}" for name in sorted(wanted))
+
+
+def months_arguments(wildcards):
+    """The months of a Sentinel-2 composite: those of its season, of the configured one, or all."""
+    run = run_of(wildcards)
+    composites = months_of(run.config.sentinel2.season, latitude(run.grid))
+    number = SEASONS.index(wildcards.view[1:]) if wildcards.view else 0
+    return " ".join(f"--month {month}" for month in composites[number])
 
 
 def sentinel1_archive(wildcards):
@@ -169,19 +267,29 @@ def split_arguments(training):
 
 
 def stacks(sensors_of):
-    """The tile stacks of the sensors that `sensors_of(wildcards)` names, one tile or all."""
+    """The tile stacks, of all views, of the sensors that `sensors_of(wildcards)` names, one tile or all."""
 
     def paths(wildcards):
         run = run_of(wildcards)
         names = [wildcards.tile] if hasattr(wildcards, "tile") else run.tiles
-        files = {"sentinel-1": "s1", "sentinel-2": "s2"}
         return [
-            f"{run.folder}/tiles/{tile}/{files[s]}.tif"
-            for s in sensors_of(wildcards)
+            f"{run.folder}/tiles/{tile}/{name}"
+            for name in stack_names(run.config, sensors_of(wildcards))
             for tile in names
         ]
 
     return paths
+
+
+def stack_names(config, sensors):
+    return [stack_file(s, view) for s in sensors for view in config.stack_views(s)]
+
+
+def picture_stacks(wildcards):
+    """The Sentinel-2 stacks that a map is shown beside: the first view of all tiles."""
+    run = run_of(wildcards)
+    name = stack_names(run.config, ["sentinel-2"])[0]
+    return [f"{run.folder}/tiles/{tile}/{name}" for tile in run.tiles]
 
 
 def sensors_of_model(wildcards):
@@ -208,6 +316,18 @@ def checkpoint_of_model(wildcards):
 def checkpoint_of_main(wildcards):
     run = run_of(wildcards)
     return checkpoint_path(run, run.config.model)
+
+
+def ready_networks(wildcards):
+    """The descriptions of networks that are ready before the run, and whose pixels the scenes must match."""
+    config = run_of(wildcards).config
+    if config.allow_level_mismatch:
+        return []
+    return [
+        str(expand(m.checkpoint, ROOT).with_suffix(".json"))
+        for m in config.models
+        if m.checkpoint is not None
+    ]
 
 
 def pretrained_weights(wildcards):
@@ -277,6 +397,7 @@ def wanted_of(run):
         for f in map_folders(run)
         for name in ("lcz.tif", "probabilities.tif", "map.png")
     ]
+    maps.append(f"{run.folder}/coregistration.png")
     return [*maps, *reports_of(run), f"{run.folder}/run.json"]
 
 

@@ -42,14 +42,17 @@ rule train_model:
         name=model_setting("name"),
         preset=lambda w: f"--preset {model_of(w).preset}" if model_of(w).preset else "",
         options=lambda w: json.dumps(model_of(w).options),
-        sensors=lambda w: " ".join(f"--sensor {s}" for s in sensors_of_model(w)),
+        stacks=lambda w: " ".join(
+            f"--stack {name}"
+            for name in stack_names(run_of(w).config, sensors_of_model(w))
+        ),
         teacher=lambda w, input: (
             f"--teacher {shlex.quote(str(input.teacher))}" if input.teacher else ""
         ),
         seed=setting("training.seed"),
     shell:
         "python -m lczmap train-model {input.grid:q} {input.patches:q} {params.tiles:q} {output.checkpoint:q} "
-        "--name {params.name} {params.preset} --options {params.options:q} {params.sensors} {params.teacher} "
+        "--name {params.name} {params.preset} --options {params.options:q} {params.stacks} {params.teacher} "
         "--seed {params.seed} 2>&1 | tee {log:q}"
 
 

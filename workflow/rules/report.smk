@@ -62,7 +62,7 @@ use rule assess_agreement as assess_agreement_compared with:
 rule draw_map:
     input:
         lcz="results/{city}/{period}/lcz.tif",
-        stacks=stacks(lambda w: ("sentinel-2",)),
+        stacks=picture_stacks,
         truth=truth_of,
     output:
         picture=report(
@@ -88,7 +88,7 @@ rule draw_map:
 use rule draw_map as draw_map_compared with:
     input:
         lcz="results/{city}/{period}/models/{model}/lcz.tif",
-        stacks=stacks(lambda w: ("sentinel-2",)),
+        stacks=picture_stacks,
         truth=truth_of,
     output:
         picture=report(
@@ -106,14 +106,30 @@ use rule draw_map as draw_map_compared with:
         ),
 
 
+rule draw_shifts:
+    input:
+        shifts="results/{city}/{period}/coregistration.json",
+    output:
+        picture=report(
+            "results/{city}/{period}/coregistration.png",
+            caption="../report/shifts.rst",
+            category="Co-registration",
+            labels={"city": "{city}", "period": "{period}"},
+        ),
+    log:
+        "logs/draw_shifts/{city}_{period}.log",
+    conda:
+        "../../envs/lczmap.yaml"
+    shell:
+        "python -m lczmap draw-shifts {input.shifts:q} {output.picture:q} > {log:q} 2>&1"
+
+
 rule record_run:
     input:
         grid="results/{city}/grid.json",
         scenes="results/{city}/{period}/scenes.json",
         lcz="results/{city}/{period}/lcz.tif",
-        shifts=lambda w: (
-            f"{run_of(w).folder}/coregistration.json" if uses_radar(w) else []
-        ),
+        shifts="results/{city}/{period}/coregistration.json",
         checkpoints=lambda w: [
             checkpoint_path(run_of(w), m) for m in run_of(w).config.models
         ],
@@ -125,9 +141,6 @@ rule record_run:
         "../../envs/lczmap.yaml"
     params:
         config=lambda w: run_of(w).config.model_dump_json(),
-        shifts=lambda w, input: (
-            f"--shifts {shlex.quote(str(input.shifts))}" if input.shifts else ""
-        ),
     shell:
         "python -m lczmap record-run {input.scenes:q} {input.lcz:q} {output.record:q} --config {params.config:q} "
-        "{params.shifts} {input.checkpoints:q} > {log:q} 2>&1"
+        "--shifts {input.shifts:q} {input.checkpoints:q} > {log:q} 2>&1"

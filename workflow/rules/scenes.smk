@@ -39,11 +39,52 @@ rule define_grid:
         "--pixel-size {params.cell} --tile-px {params.tile} > {log:q} 2>&1"
 
 
+rule search_archive:
+    input:
+        grid="results/{city}/grid.json",
+    output:
+        found="resources/scenes/{city}/{period}/{sensor}/found.json",
+    log:
+        "logs/search_archive/{city}_{period}_{sensor}.log",
+    conda:
+        "../../envs/lczmap.yaml"
+    params:
+        source=source_arguments,
+        search=search_arguments,
+    shell:
+        "python -m lczmap search-archive {input.grid:q} {output.found:q} {params.source} {params.search} "
+        "2>&1 | tee {log:q}"
+
+
+rule fetch_scenes:
+    input:
+        grid="results/{city}/grid.json",
+        found="resources/scenes/{city}/{period}/{sensor}/found.json",
+    output:
+        archive="resources/scenes/{city}/{period}/{sensor}/archive.yaml",
+    log:
+        "logs/fetch_scenes/{city}_{period}_{sensor}.log",
+    benchmark:
+        "benchmarks/fetch_scenes/{city}_{period}_{sensor}.tsv"
+    conda:
+        "../../envs/lczmap.yaml"
+    threads: 4
+    resources:
+        mem_mb=3000,
+    params:
+        source=source_arguments,
+        fetch=fetch_arguments,
+    shell:
+        "python -m lczmap fetch-scenes {input.grid:q} {input.found:q} {output.archive:q} {params.source} "
+        "{params.fetch} 2>&1 | tee {log:q}"
+
+
 rule find_scenes:
     input:
         grid="results/{city}/grid.json",
         sentinel2=archive_of("sentinel2"),
         sentinel1=sentinel1_archive,
+        networks=ready_networks,
     output:
         scenes="results/{city}/{period}/scenes.json",
     log:
@@ -59,16 +100,28 @@ rule find_scenes:
         clouds=setting("sentinel2.cloud_mask"),
         channels=setting("sentinel1.channels"),
         orbit=setting("sentinel1.orbit"),
+        relative_orbit=lambda w: options_text(
+            {"relative-orbit": run_of(w).config.sentinel1.relative_orbit}
+        ),
+        platforms=platform_arguments,
+        season=setting("sentinel2.season"),
+        networks=lambda w, input: " ".join(
+            f"--network {shlex.quote(path)}" for path in input.networks
+        ),
         radar=lambda w, input: (
             f"--sentinel1 {shlex.quote(str(input.sentinel1))}"
             if input.sentinel1
             else ""
         ),
+        optional=lambda w: (
+            "--radar-optional" if run_of(w).config.sentinel1.use == "preferred" else ""
+        ),
     shell:
         "python -m lczmap find-scenes {input.grid:q} {output.scenes:q} --city {wildcards.city} "
         "--sentinel2 {input.sentinel2:q} {params.radar} "
         "--start {params.start} --end {params.end} --level {params.level} --cloud-mask {params.clouds} "
-        "--channels {params.channels} --orbit {params.orbit} 2>&1 | tee {log:q}"
+        "--channels {params.channels} --orbit {params.orbit} {params.relative_orbit} {params.platforms} "
+        "--season {params.season} {params.optional} {params.networks} 2>&1 | tee {log:q}"
 
 
 rule estimate_shifts:
@@ -96,21 +149,28 @@ rule stack_sentinel2:
     input:
         grid="results/{city}/grid.json",
         scenes="results/{city}/{period}/scenes.json",
+        shifts="results/{city}/{period}/coregistration.json",
     output:
-        stack="results/{city}/{period}/tiles/{tile}/s2.tif",
+        stack="results/{city}/{period}/tiles/{tile}/s2{view}.tif",
     log:
-        "logs/stack_sentinel2/{city}_{period}_{tile}.log",
+        "logs/stack_sentinel2/{city}_{period}_{tile}{view}.log",
     benchmark:
-        "benchmarks/stack_sentinel2/{city}_{period}_{tile}.tsv"
+        "benchmarks/stack_sentinel2/{city}_{period}_{tile}{view}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     resources:
         mem_mb=3000,
+        dask="threads",
     params:
         clouds=setting("sentinel2.cloud_mask"),
+        composite=setting("sentinel2.composite"),
+        upsampling=setting("sentinel2.upsampling"),
+        months=months_arguments,
     shell:
-        "python -m lczmap stack-sentinel2 {input.grid:q} {input.scenes:q} {output.stack:q} --tile {wildcards.tile} "
-        "--cloud-mask {params.clouds} > {log:q} 2>&1"
+        "python -m lczmap stack-sentinel2 {input.grid:q} {input.scenes:q} {input.shifts:q} {output.stack:q} "
+        "--tile {wildcards.tile} --cloud-mask {params.clouds} --composite {params.composite} "
+        "--upsampling {params.upsampling} {params.months} --dask {resources.dask:q} --threads {threads} "
+        "> {log:q} 2>&1"
 
 
 rule stack_sentinel1:
@@ -119,17 +179,22 @@ rule stack_sentinel1:
         scenes="results/{city}/{period}/scenes.json",
         shifts="results/{city}/{period}/coregistration.json",
     output:
-        stack="results/{city}/{period}/tiles/{tile}/s1.tif",
+        stack="results/{city}/{period}/tiles/{tile}/s1{view}.tif",
     log:
-        "logs/stack_sentinel1/{city}_{period}_{tile}.log",
+        "logs/stack_sentinel1/{city}_{period}_{tile}{view}.log",
     benchmark:
-        "benchmarks/stack_sentinel1/{city}_{period}_{tile}.tsv"
+        "benchmarks/stack_sentinel1/{city}_{period}_{tile}{view}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     resources:
         mem_mb=3000,
+        dask="threads",
     params:
         channels=setting("sentinel1.channels"),
+        dates=setting("sentinel1.dates"),
+        max_dates=setting("sentinel1.max_dates"),
+        number=lambda w: w.view[1:] or "1",
     shell:
         "python -m lczmap stack-sentinel1 {input.grid:q} {input.scenes:q} {input.shifts:q} {output.stack:q} "
-        "--tile {wildcards.tile} --channels {params.channels} > {log:q} 2>&1"
+        "--tile {wildcards.tile} --channels {params.channels} --dates {params.dates} --max-dates {params.max_dates} "
+        "--number {params.number} --dask {resources.dask:q} --threads {threads} > {log:q} 2>&1"

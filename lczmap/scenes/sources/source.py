@@ -18,8 +18,9 @@ from lczmap.grid import Grid
 from lczmap.raster import footprint
 from lczmap.scenes.catalogue import Scene, Sensor
 
-MARGIN_M = 1500.0
-"""What is fetched beyond the city: patches, the search for shifts, and clouds that throw shadows into it."""
+MARGIN_M = 3000.0
+"""What is fetched beyond the city: patches, the search for shifts, and clouds that throw shadows into it (those up to
+2.5 km high, where the sun stands above 40 degrees)."""
 
 
 class ArchiveError(ValueError):

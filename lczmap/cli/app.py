@@ -1,0 +1,43 @@
+"""The application that the verbs belong to, the arguments they share, and how they read a grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from lczmap.grid import Grid, Tile
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Local Climate Zone maps."
+)
+
+GridFile = Annotated[Path, typer.Argument(help="grid.json of the city")]
+ScenesFile = Annotated[Path, typer.Argument(help="scenes.json of the run")]
+TileName = Annotated[str, typer.Option("--tile", help="name of the tile, such as r000c001")]
+Out = Annotated[Path, typer.Argument(help="file to write")]
+CloudMask = Annotated[
+    Literal["auto", "source", "s2cloudless", "none"],
+    typer.Option(help="`auto`: the scene's own mask, else s2cloudless"),
+]
+Channels = Annotated[Literal["so2sat8", "grd4"], typer.Option(help="radar channels")]
+Seed = Annotated[int, typer.Option(help="seed of all random choices")]
+
+
+def read_grid(path: Path) -> Grid:
+    """Read grid.json; ValueError when it is not there."""
+    from lczmap.grid import Grid
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; `define-grid` makes it")
+    return Grid.from_json(path.read_text())
+
+
+def read_tile(path: Path, name: str) -> tuple[Grid, Tile]:
+    """Read grid.json and one of its tiles by name."""
+    from lczmap.grid import tile
+
+    grid = read_grid(path)
+    return grid, tile(grid, name)

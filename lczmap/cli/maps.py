@@ -1,0 +1,41 @@
+"""The map: tiles are classified and joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lczmap.cli.app import GridFile, Out, TileName, app, read_grid, read_tile
+
+
+@app.command()
+def classify_tile(
+    grid_file: GridFile,
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint .safetensors")],
+    probabilities: Out,
+    stacks: Annotated[list[Path], typer.Argument(help="the tile's stacks, those the network sees: s1….tif, s2….tif")],
+    tile: TileName,
+    allow_level_mismatch: Annotated[bool, typer.Option(help="accept pixels of another level or calibration")] = False,
+) -> None:
+    """Classify every map cell of a tile."""
+    from lczmap.mapping.classify import classify_tile as classify
+
+    grid, one = read_tile(grid_file, tile)
+    classify(stacks, checkpoint, grid, one, probabilities, allow_level_mismatch=allow_level_mismatch)
+
+
+@app.command()
+def mosaic_map(
+    grid_file: GridFile,
+    checkpoint: Annotated[Path, typer.Argument(help="the checkpoint that made the tiles, for the map's tags")],
+    lcz: Out,
+    probabilities: Out,
+    tiles: Annotated[list[Path], typer.Argument(help="the tiles' probabilities.tif")],
+) -> None:
+    """Join the tiles into probabilities.tif and lcz.tif."""
+    from lczmap.mapping.mosaic import mosaic
+    from lczmap.provenance import map_tags
+
+    mosaic(tiles, read_grid(grid_file), probabilities, lcz, tags=map_tags(checkpoint))

@@ -1,0 +1,99 @@
+"""What a map is worth and what it was made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lczmap.cli.app import Out, ScenesFile, Seed, app
+
+
+@app.command()
+def assess_map(
+    lcz: Annotated[Path, typer.Argument(help="lcz.tif")],
+    probabilities: Annotated[Path, typer.Argument(help="probabilities.tif")],
+    patches: Annotated[Path, typer.Argument(help="patches.gpkg")],
+    accuracy: Out,
+    seed: Seed = 47,
+) -> None:
+    """Measure the map on the test polygons."""
+    from lczmap.evaluation.accuracy import assess_map as assess
+
+    assess(lcz, probabilities, patches, accuracy, seed=seed)
+
+
+@app.command()
+def assess_agreement(
+    probabilities: Annotated[Path, typer.Argument(help="probabilities.tif of the student")],
+    teacher: Annotated[Path, typer.Argument(help="probabilities.tif of the teacher")],
+    patches: Annotated[Path, typer.Argument(help="patches.gpkg")],
+    agreement: Out,
+    seed: Seed = 47,
+) -> None:
+    """Compare a student's map with its teacher's on the half that was not taught."""
+    from lczmap.evaluation.agreement import assess_agreement as assess
+
+    assess(probabilities, teacher, patches, agreement, seed=seed)
+
+
+@app.command()
+def tabulate_accuracy(table: Out, reports: Annotated[list[Path], typer.Argument(help="accuracy.json files")]) -> None:
+    """Write one table of the accuracy of several cities and networks."""
+    from lczmap.evaluation.tables import tabulate_accuracy as tabulate
+
+    tabulate(reports, table)
+
+
+@app.command()
+def tabulate_agreement(table: Out, reports: Annotated[list[Path], typer.Argument(help="agreement.json files")]) -> None:
+    """Write one table of the agreement of several networks with their teacher."""
+    from lczmap.evaluation.tables import tabulate_agreement as tabulate
+
+    tabulate(reports, table)
+
+
+@app.command()
+def draw_map(
+    lcz: Annotated[Path, typer.Argument(help="lcz.tif")],
+    picture: Out,
+    stacks: Annotated[list[Path], typer.Argument(help="s2.tif of the tiles")],
+    title: Annotated[str, typer.Option(help="title of the picture")] = "",
+    truth: Annotated[Path | None, typer.Option(help="class raster to show beside it")] = None,
+) -> None:
+    """Draw the map beside the scene it was made from."""
+    from lczmap.evaluation.figures import draw_map as draw
+
+    draw(lcz, picture, rgb_stack_paths=stacks, title=title, truth_path=truth)
+
+
+@app.command()
+def record_run(
+    scenes: ScenesFile,
+    lcz: Annotated[Path, typer.Argument(help="lcz.tif")],
+    record: Out,
+    checkpoints: Annotated[list[Path], typer.Argument(help="checkpoints of all networks")],
+    config: Annotated[str, typer.Option(help="the run's configuration, as JSON")],
+    shifts: Annotated[Path, typer.Option(help="coregistration.json")],
+) -> None:
+    """Write down what the run was made of."""
+    from lczmap.files import sha256, write_json
+    from lczmap.provenance import run_record
+
+    measured = json.loads(shifts.read_text())
+    content = run_record(json.loads(config), json.loads(scenes.read_text()), measured, checkpoints)
+    write_json(record, content | {"lcz_sha256": sha256(lcz)})
+
+
+@app.command()
+def summarise_run(
+    folders: Annotated[list[Path], typer.Argument(help="results/<city>/<period>, one or more")],
+) -> None:
+    """Say what a run made, how accurate it is and how long each step took."""
+    from lczmap.provenance import summary
+
+    for folder in folders:
+        if (folder / "run.json").is_file():
+            typer.echo(summary(folder, folder.parent.parent.parent / "benchmarks"))
