@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import lczmap
+from lczmap.channels import CHANNEL_SETS
 from lczmap.files import sha256
 
+MAP_FACTS = ("LCZMAP_SENSORS", "LCZMAP_GAPS")
+"""Tags of lcz.tif that a run's record repeats: the sensors that it was made from, the share without a class."""
 LIBRARIES = ("torch", "lightning", "transformers", "numpy", "rasterio", "odc-geo", "scikit-learn", "numba")
 
 
@@ -45,9 +48,12 @@ def attribution(scenes: Mapping[str, Any]) -> str:
 
 
 def map_tags(checkpoint: Path) -> dict[str, str]:
-    """Return the tags of a map: software version, network, and the SHA-256 of its weights."""
+    """Return the tags of a map: software version, network, the SHA-256 of its weights, the sensors that it saw."""
     network = _network(checkpoint)
+    sensor_of = {channel: s.sensor for s in CHANNEL_SETS.values() for channel in s.channels}
+    sensors = sorted({sensor_of[channel] for channel in network["channels"]})
     return {
+        "LCZMAP_SENSORS": " ".join(sensors),
         "TIFFTAG_SOFTWARE": f"lczmap {lczmap.__version__}",
         "LCZMAP_NETWORK": network["name"],
         "LCZMAP_WEIGHTS_SHA256": network["sha256"],
@@ -66,12 +72,18 @@ def summary(folder: Path, benchmarks: Path) -> str:
     """
     lines = [f"{folder}:"]
     lines += [f"  {path.relative_to(folder)}" for path in sorted(_products(folder))]
-    lines += ["", *_accuracy_lines(folder)]
+    lines += ["", *_facts(folder), *_accuracy_lines(folder)]
     steps = dict(_steps(benchmarks, folder.parent.name, folder.name))
     if steps:
         lines += ["", f"{'step':<18}{'jobs':>5}{'seconds':>9}{'peak MiB':>10}"]
         lines += [f"{name:<18}{jobs:>5}{seconds:>9.1f}{peak:>10.0f}" for name, (jobs, seconds, peak) in steps.items()]
     return "\n".join(lines)
+
+
+def _facts(folder: Path) -> Iterator[str]:
+    if (folder / "run.json").is_file():
+        record = json.loads((folder / "run.json").read_text())
+        yield f"made from {record['sensors']}; {record['gaps']} of the area of interest has no class"
 
 
 def _products(folder: Path) -> Iterator[Path]:

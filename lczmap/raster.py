@@ -236,6 +236,12 @@ def band_names(path: Path | str) -> tuple[str, ...]:
         return tuple(d or "" for d in source.descriptions)
 
 
+def read_tags(path: Path | str) -> dict[str, str]:
+    """Return the tags of a raster."""
+    with _opened(path) as source:
+        return dict(source.tags())
+
+
 def footprint(lattice: GeoBox, target_crs: str) -> tuple[float, float, float, float]:
     """Return the bounds (west, south, east, north) of a raster's pixels in `target_crs`."""
     box = lattice.boundingbox

@@ -34,7 +34,9 @@ def test_simulated_scenes_are_called_simulated() -> None:
 
 def test_a_map_carries_its_network_in_its_tags(tmp_path: Path) -> None:
     path = checkpoint(tmp_path)
-    assert map_tags(path)["LCZMAP_WEIGHTS_SHA256"] == sha256(path)
+    tags = map_tags(path)
+    assert tags["LCZMAP_WEIGHTS_SHA256"] == sha256(path)
+    assert tags["LCZMAP_SENSORS"] == "sentinel-2"
 
 
 def test_the_summary_adds_up_the_jobs_of_a_step(tmp_path: Path) -> None:

@@ -38,4 +38,8 @@ def mosaic_map(
     from lczmap.mapping.mosaic import mosaic
     from lczmap.provenance import map_tags
 
-    mosaic(tiles, read_grid(grid_file), probabilities, lcz, tags=map_tags(checkpoint))
+    tags = map_tags(checkpoint)
+    gaps = mosaic(tiles, read_grid(grid_file), probabilities, lcz, tags=tags)
+    typer.echo(
+        f"{lcz}: from {tags['LCZMAP_SENSORS']}; {gaps:.1%} of the area of interest has no class (no clear pixel)"
+    )

@@ -80,11 +80,13 @@ def record_run(
 ) -> None:
     """Write down what the run was made of."""
     from lczmap.files import sha256, write_json
-    from lczmap.provenance import run_record
+    from lczmap.provenance import MAP_FACTS, run_record
+    from lczmap.raster import read_tags
 
     measured = json.loads(shifts.read_text())
     content = run_record(json.loads(config), json.loads(scenes.read_text()), measured, checkpoints)
-    write_json(record, content | {"lcz_sha256": sha256(lcz)})
+    facts = {key.removeprefix("LCZMAP_").lower(): value for key, value in read_tags(lcz).items() if key in MAP_FACTS}
+    write_json(record, content | facts | {"lcz_sha256": sha256(lcz)})
 
 
 @app.command()

@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES, palette
 from lczmap.files import replacing
-from lczmap.raster import Float, band_names, read_class_map, read_onto
+from lczmap.raster import Float, band_names, read_class_map, read_onto, read_tags
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,9 @@ def draw_map(
     if truth_path is not None:
         truth = np.nan_to_num(read_onto(truth_path, geobox, resampling="nearest"), nan=NODATA_CODE)
         panels.append(Panel(truth_title, class_colors(truth.astype(np.uint8))))
-    figure = _figure(panels, geobox, class_shares(codes), title)
+    sensors = read_tags(lcz_path).get("LCZMAP_SENSORS", "")
+    made_from = "" if not sensors or " " in sensors else f" (from {sensors.title()} alone)"
+    figure = _figure(panels, geobox, class_shares(codes), title + made_from)
     with replacing(out_png) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, facecolor="white")
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 
 from lczmap.classes import NODATA_CODE, NUM_CLASSES
-from lczmap.grid import Grid, Tile, tile_cells, tiles
+from lczmap.grid import Grid, Tile, aoi_cells, tile_cells, tiles
 from lczmap.raster import Float, read_cells, write_class_map, write_probabilities
 
 
@@ -21,11 +21,12 @@ def mosaic(
     out_classes: Path,
     *,
     tags: Mapping[str, str] | None = None,
-) -> None:
+) -> float:
     """Write probabilities.tif (17 bands, NaN nodata) and lcz.tif (codes 1..17, 0 nodata) of the whole city.
 
     `tile_paths` are the tiles' probabilities, in any order; each is placed by its own georeference. Memory holds
-    one tile and the class map. `tags` go into both files. ValueError when a file is no tile of the grid, appears
+    one tile and the class map. `tags` go into both files. Returns the share of the area of interest that has no
+    class, which is also a tag of lcz.tif. ValueError when a file is no tile of the grid, appears
     twice, a tile of the grid has no file, or no cell has a class.
     """
     codes = np.full(grid.cells_shape, NODATA_CODE, np.uint8)
@@ -42,7 +43,9 @@ def mosaic(
             )
 
     write_probabilities(out_probabilities, parts(), grid.cell_geobox, tags=tags or {})
-    write_class_map(out_classes, codes, grid.cell_geobox, tags=tags or {})
+    gaps = float((codes[aoi_cells(grid)] == NODATA_CODE).mean())
+    write_class_map(out_classes, codes, grid.cell_geobox, tags={**(tags or {}), "LCZMAP_GAPS": f"{gaps:.2%}"})
+    return gaps
 
 
 def most_probable_code(probabilities: Float) -> npt.NDArray[np.uint8]:

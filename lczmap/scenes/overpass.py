@@ -21,6 +21,8 @@ from lczmap.scenes.clouds import CloudMethod, cloud_mask, read_asset
 
 EDGE_PX = 6
 """Reach of cubic convolution of 20 m pixels, and of the speckle filter, in 10 m pixels."""
+REPEAT = timedelta(days=12)
+"""Sentinel-1 flies over the same track again after this time (ESA, Sentinel-1 mission guide)."""
 SAME_PASS = timedelta(minutes=10)
 """Scenes of one platform and orbit that lie no further apart are one pass; the next one comes after 99 minutes."""
 
@@ -101,6 +103,19 @@ def measure_usable(scenes: Sequence[Scene], grid: Grid, *, method: CloudMethod =
                 clear |= seen[scene.id] & ~np.asarray(cloudy)
             measured |= {scene.id: replace(scene, usable_fraction=float(clear.mean())) for scene in shown}
     return [measured[scene.id] for scene in scenes if scene.id in measured]
+
+
+def same_track(one: Acquired, other: Acquired) -> bool:
+    """Say whether two passes are of one platform and relative orbit, so that they see the city alike.
+
+    Where an archive does not state the relative orbit, the time of day within the `REPEAT` cycle tells tracks apart.
+    """
+    if (one.platform, one.orbit_direction) != (other.platform, other.orbit_direction):
+        return False
+    if one.relative_orbit is not None and other.relative_orbit is not None:
+        return one.relative_orbit == other.relative_orbit
+    apart = (_time(one) - _time(other)) % REPEAT
+    return min(apart, REPEAT - apart) <= SAME_PASS
 
 
 def seams(shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:

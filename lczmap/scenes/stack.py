@@ -18,7 +18,7 @@ from lczmap.scenes.blocks import assemble
 from lczmap.scenes.catalogue import Scene
 from lczmap.scenes.clouds import CloudMethod, cloud_mask, mask_name, read_asset
 from lczmap.scenes.composite import CompositeMethod, composite, pixel_quality, rank_by_usable
-from lczmap.scenes.overpass import Overpass, overpasses, seams
+from lczmap.scenes.overpass import Overpass, overpasses, same_track, seams
 from lczmap.scenes.radar import radar_block
 from lczmap.views import ABSENT
 
@@ -134,7 +134,7 @@ def choose_passes(ranked: Sequence[Overpass], dates: Dates, max_dates: int, numb
     """Return the passes that a stack is made of, see `stack_sentinel1`; ValueError when there are too few."""
     best = ranked[0].scenes[0]
     if dates == "mean":
-        alike = [p for p in ranked if _kind(p.scenes[0]) == _kind(best)]
+        alike = [p for p in ranked if same_track(p.scenes[0], best) and p.scenes[0].state == best.state]
         return alike[:max_dates]
     if number > len(ranked):
         raise ValueError(
@@ -179,11 +179,6 @@ def _observe(
 
 def _in_months(scene: Scene, months: Sequence[int]) -> bool:
     return not months or int(scene.datetime[5:7]) in months
-
-
-def _kind(scene: Scene) -> tuple[str, str, str, str]:
-    # passes of another platform, orbit, calibration or processing have other statistics
-    return scene.platform, str(scene.relative_orbit), str(scene.orbit_direction), str(sorted(scene.state.items()))
 
 
 def _sentinel2_state(scenes: Sequence[Scene], options: OpticalOptions) -> dict[str, str]:

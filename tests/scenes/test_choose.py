@@ -90,6 +90,16 @@ def test_one_orbit_keeps_to_the_best_pass() -> None:
     assert names(choose(scenes, RADAR, max_dates=3, one_orbit=True)) == ["first", "second"]
 
 
+def test_tracks_are_told_apart_by_the_repeat_cycle_where_no_orbit_is_stated() -> None:
+    scenes = [
+        radar("first", "2024-06-02", relative_orbit=None),
+        radar("same track", "2024-06-26", relative_orbit=None, time="10:00:03"),
+        radar("neighbour", "2024-06-09", relative_orbit=None, time="09:52:00"),
+        radar("hours later", "2024-06-14", relative_orbit=None, time="12:00:00"),
+    ]
+    assert names(choose(scenes, RADAR, max_dates=4, one_orbit=True)) == ["first", "same track"]
+
+
 def test_a_footprint_across_the_antimeridian_covers_a_city_on_either_side() -> None:
     from lczmap.grid import Grid
 

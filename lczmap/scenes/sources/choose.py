@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import shapely
 
-from lczmap.scenes.overpass import group_passes
+from lczmap.scenes.overpass import group_passes, same_track
 from lczmap.scenes.sources.source import Found, Request, lonlat_bounds
 
 MIN_COVERAGE = 0.01
@@ -44,7 +44,7 @@ def choose(
     dropped["showing next to nothing of the city"] = _count(passes) - _count(worth)
     ranked = sorted(worth, key=lambda g: (-round(shares[g[0].id] * (1 - _cloud(g) / 100), 3), g[0].datetime))
     if one_orbit and ranked:
-        ranked = [group for group in ranked if _orbit(group[0]) == _orbit(ranked[0][0])]
+        ranked = [group for group in ranked if same_track(group[0], ranked[0][0])]
     chosen: dict[str, list[Found]] = {}
     for months in seasons:
         chosen |= {g[0].id: g for g in [g for g in ranked if _in_months(g[0], months)][:max_dates]}
@@ -92,7 +92,3 @@ def _box(bounds: tuple[float, float, float, float], city_west: float) -> shapely
 def _cloud(group: Sequence[Found]) -> float:
     known = [one.cloud_cover for one in group if one.cloud_cover is not None]
     return sum(known) / len(known) if known else 0.0
-
-
-def _orbit(one: Found) -> tuple[str, int | None, str | None]:
-    return one.platform, one.relative_orbit, one.orbit_direction

@@ -7,6 +7,7 @@ is honoured up to `RETRY_AFTER_MAX_S`. Addresses appear in messages without thei
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -56,18 +57,20 @@ def session() -> requests.Session:
 
 
 def get_bytes(client: requests.Session, url: str, *, params: dict[str, str] | None = None) -> bytes:
-    """Return the body of a GET; ArchiveError when it fails, or is shorter than announced."""
-    try:
-        answer = client.get(url, params=params, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
-        body = answer.content
-    except requests.RequestException as error:
-        raise ArchiveError(failure(url, reason=_cause(error))) from error
-    if answer.status_code != 200:
-        raise ArchiveError(failure(url, status=answer.status_code))
-    announced = answer.headers.get("Content-Length")
-    if announced is not None and "Content-Encoding" not in answer.headers and len(body) != int(announced):
-        raise ArchiveError(failure(url, reason=f"{len(body)} of {announced} bytes came"))
-    return body
+    """Return the body of a GET; ArchiveError when it fails. A body that breaks off is asked for again."""
+    for attempt in range(RETRIES + 1):
+        try:
+            answer = client.get(url, params=params, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
+            if answer.status_code != 200:
+                raise ArchiveError(failure(url, status=answer.status_code))
+            return answer.content  # urllib3 checks it against the length that was announced
+        except requests.exceptions.ChunkedEncodingError as error:
+            if attempt == RETRIES:
+                raise ArchiveError(failure(url, reason=_cause(error))) from error
+            time.sleep(BACKOFF_S * 2**attempt)
+        except requests.RequestException as error:
+            raise ArchiveError(failure(url, reason=_cause(error))) from error
+    raise AssertionError("not reached")
 
 
 def get_json(client: requests.Session, url: str, *, params: dict[str, str] | None = None) -> Any:
@@ -104,6 +107,7 @@ def gdal_options() -> dict[str, Any]:
         "GDAL_HTTP_LOW_SPEED_TIME": 20,
         "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,  # bytes per second
         "VSI_CACHE": False,
+        "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",  # else a failure is remembered and a later attempt fails too
     }
 
 

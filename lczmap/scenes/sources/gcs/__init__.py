@@ -1,0 +1,1 @@
+"""Google's public bucket of Sentinel-2 L1C."""
