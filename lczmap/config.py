@@ -49,6 +49,8 @@ class Sentinel2(Section):
     """With a network source: an endpoint's name or address; the default needs no account, except Sentinel Hub's."""
     collection: str | None = None
     """With `stac`: the collection, where the endpoint's usual one is not meant."""
+    bucket: str | None = None
+    """With `gcs`: the address of a mirror of the bucket."""
     level: Literal["L1C", "L2A"] = "L1C"
     """Processing level: L1C is top-of-atmosphere reflectance, L2A surface reflectance."""
     platform: Platform = "any"
@@ -87,7 +89,9 @@ class Sentinel1(Section):
     remove_noise: bool = True
     """SAFE products: subtract the thermal noise that the product states."""
     dem: str | None = None
-    """SAFE products: a height model (metres above the ellipsoid) to place pixels by."""
+    """SAFE products: a height model (metres above the WGS84 ellipsoid) to place pixels by."""
+    geoid_m: float = 0.0
+    """What to add to the heights of `dem`, where they count from sea level: the geoid's height at the city."""
     orbit: Literal["any", "ascending", "descending"] = "any"
     """Orbit direction of the pass that is used."""
     relative_orbit: int | None = Field(default=None, ge=1, le=175)

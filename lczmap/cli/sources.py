@@ -16,6 +16,7 @@ SourceOption = Annotated[Literal["local", "stac", "sentinelhub", "gcs"], typer.O
 SensorOption = Annotated[Literal["sentinel-1", "sentinel-2"], typer.Option(help="whose scenes")]
 Endpoint = Annotated[str | None, typer.Option(help="endpoint's name or address; none: the usual one")]
 Collection = Annotated[str | None, typer.Option(help="collection of a STAC endpoint; none: the usual one")]
+Bucket = Annotated[str | None, typer.Option(help="with `gcs`: address of a mirror")]
 Folder = Annotated[Path | None, typer.Option(help="with `local`: folder of products")]
 Level = Annotated[str, typer.Option(help="of Sentinel-2: L1C or L2A")]
 Calibration = Annotated[str, typer.Option(help="of Sentinel-1: sigma0 or gamma0")]
@@ -36,6 +37,7 @@ def search_archive(
     end: End,
     endpoint: Endpoint = None,
     collection: Collection = None,
+    bucket: Bucket = None,
     folder: Folder = None,
     level: Level = "L1C",
     calibration: Calibration = "sigma0",
@@ -65,7 +67,7 @@ def search_archive(
         max_cloud=max_cloud,
     )
     search(
-        make_source(source, endpoint=endpoint, collection=collection, folder=folder),
+        make_source(source, endpoint=endpoint, collection=collection, bucket=bucket, folder=folder),
         request,
         found,
         max_dates=max_dates,
@@ -86,12 +88,14 @@ def fetch_scenes(
     end: End,
     endpoint: Endpoint = None,
     collection: Collection = None,
+    bucket: Bucket = None,
     folder: Folder = None,
     level: Level = "L1C",
     calibration: Calibration = "sigma0",
     upsampling: Upsampling = "cubic",
     remove_noise: RemoveNoise = True,
     dem: HeightModel = None,
+    geoid: Annotated[float, typer.Option(help="metres to add to its heights")] = 0.0,
 ) -> None:
     """Fetch the scenes of a search: their windows around the city, and an archive.yaml."""
     from lczmap.scenes.sources.fetch import fetch_scenes as fetch
@@ -102,10 +106,12 @@ def fetch_scenes(
         source,
         endpoint=endpoint,
         collection=collection,
+        bucket=bucket,
         folder=folder,
         upsampling=upsampling,
         remove_noise=remove_noise,
         dem=dem,
+        geoid_m=geoid,
     )
     request = _request(grid_file, sensor, start, end, level=level, calibration=calibration)
     fetch(made, read_found(found), request, archive)

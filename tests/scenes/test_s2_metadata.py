@@ -3,7 +3,7 @@ from affine import Affine
 from tiny_safe import Safe, product_xml, tile_xml
 
 from lczmap.channels import S2_BANDS_L1C
-from lczmap.scenes.sources.s2_metadata import parse_product, parse_tile
+from lczmap.scenes.sources.products.s2_metadata import parse_product, parse_tile
 
 
 def product(text: str):

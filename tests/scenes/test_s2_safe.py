@@ -11,7 +11,7 @@ from lczmap.channels import S2_BANDS_L1C
 from lczmap.scenes.catalogue import Catalogue, read_catalogue, write_catalogue
 from lczmap.scenes.clouds import cloud_mask, read_asset
 from lczmap.scenes.local import read_archive, write_archive
-from lczmap.scenes.sources.s2_safe import find_products, read_product
+from lczmap.scenes.sources.products.s2_safe import find_products, read_product
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loopback import Answer, Loopback
+from fake_gcs import BUCKET, item, place, serve_holdings
+from loopback import Loopback
 from tiny_archive import make_grid, pixel_centres
 from tiny_safe import Safe, gradient, write_safe
 
@@ -25,40 +26,12 @@ EARLY = Safe(
     width_m=9600, west=394_800, north=5_805_000,
 )  # fmt: skip
 GRID = make_grid(size_px=60, tile_px=60)
-BUCKET = "sentinel-2"
 IMAGE = rf"/{BUCKET}/tiles/.*\.jp2"
-PAGE_SIZE = 7
 FEW = ("B1", "B2", "B8A")
-COLLECTION = {
-    "type": "Collection", "id": "sentinel-2-l1c", "stac_version": "1.0.0", "description": "L1C", "license": "other",
-    "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [["2015-06-27T00:00:00Z", None]]}},
-    "links": [],
-}  # fmt: skip
-GEOJSON = "application/geo+json"
 
 
 def request(bands: tuple[str, ...] = S2_BANDS_L1C, **other) -> Request:
     return Request(GRID, "sentinel-2", "2020-01-01", "2024-12-31", bands, **other)
-
-
-def item(safe: Safe, day: str, *, baseline: str | None = None, processed: str = "20240501T000000") -> dict:
-    """A catalogue's item with the properties of Earth Search, of a processing that need not be in the bucket."""
-    number = "N" + (baseline or safe.baseline).replace(".", "")
-    name = f"S2{safe.satellite}_MSIL1C_{safe.datatake}_{number}_R081_T{safe.tile}_{processed}"
-    return {
-        "type": "Feature",
-        "id": f"S2{safe.satellite}_{safe.tile}_{safe.datatake[:8]}_0_L1C",
-        "bbox": [1.4, 52.2, 1.6, 52.4],
-        "properties": {
-            "datetime": f"{day}T13:14:11.918000Z",
-            "platform": f"sentinel-2{safe.satellite.lower()}",
-            "grid:code": f"MGRS-{safe.tile}",
-            "eo:cloud_cover": 9.9,
-            "s2:product_uri": f"{name}.SAFE",
-            "s2:datatake_id": f"GS2{safe.satellite}_{safe.datatake}_036143_N{safe.baseline}",
-            "s2:datastrip_id": f"S2{safe.satellite}_OPER_MSI_L1C_DS_2BPS_{safe.processed}_S{safe.strip}_N05.10",
-        },
-    }
 
 
 GONE = Safe(satellite="C", baseline="05.00", datatake="20241101T131259", strip="20241101T131400")
@@ -68,10 +41,6 @@ CATALOGUE = [
     item(HELD, "2024-02-06", baseline="05.10", processed=HELD.processed),  # the same granule once more
     item(GONE, "2024-11-01"),
 ]
-
-
-def place(folder: Path, safe: Safe) -> Path:
-    return folder / "tiles" / safe.tile[:2] / safe.tile[2] / safe.tile[3:]
 
 
 @pytest.fixture(scope="module")
@@ -91,42 +60,7 @@ def server(holdings, monkeypatch) -> Iterator[Loopback]:
     monkeypatch.setattr(http, "BACKOFF_S", 0.02)
     monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.6)
     with Loopback() as server:
-        root = {
-            "type": "Catalog", "id": "imitation", "stac_version": "1.0.0", "description": "a catalogue",
-            "conformsTo": ["https://api.stacspec.org/v1.0.0/core", "https://api.stacspec.org/v1.0.0/item-search",
-                           "https://api.stacspec.org/v1.0.0/collections"],
-            "links": [
-                {"rel": "self", "href": f"{server.url}/stac"},
-                {"rel": "root", "href": f"{server.url}/stac"},
-                {"rel": "data", "href": f"{server.url}/stac/collections"},
-                {"rel": "search", "href": f"{server.url}/stac/search", "method": "POST", "type": GEOJSON},
-            ],
-        }  # fmt: skip
-
-        def search(asked) -> Answer:
-            start = asked.json.get("token", 0)
-            page = CATALOGUE[start : start + 2]
-            link = {
-                "rel": "next", "href": f"{server.url}/stac/search", "method": "POST", "merge": True,
-                "body": {"token": start + 2},
-            }  # fmt: skip
-            links = [link] if start + 2 < len(CATALOGUE) else []
-            return Answer.of({"type": "FeatureCollection", "features": page, "links": links})
-
-        def listing(asked) -> Answer:
-            files = sorted(p for p in holdings.rglob("*") if p.is_file())
-            names = [(p.relative_to(holdings).as_posix(), p.stat().st_size) for p in files]
-            inside = [{"name": n, "size": str(size)} for n, size in names if n.startswith(asked.query["prefix"])]
-            start = int(asked.query.get("pageToken", "0"))
-            page = {"items": inside[start : start + PAGE_SIZE]} if inside else {}
-            more = {"nextPageToken": str(start + PAGE_SIZE)} if start + PAGE_SIZE < len(inside) else {}
-            return Answer.of(page | more)
-
-        server.route("GET", "/stac", lambda _: Answer.of(root))
-        server.route("GET", "/stac/collections/sentinel-2-l1c", lambda _: Answer.of(COLLECTION))
-        server.route("POST", "/stac/search", search)
-        server.route("GET", f"/storage/v1/b/{BUCKET}/o", listing)
-        server.files(f"/{BUCKET}", holdings)
+        serve_holdings(server, holdings, CATALOGUE)
         yield server
 
 
@@ -264,8 +198,8 @@ def test_image_that_does_not_come_is_a_clear_error_and_the_next_run_goes_on(
     [("status", {"status": 503}), ("status", {"status": 429, "headers": {"Retry-After": "1"}}), ("truncate", {})],
 )
 def test_short_trouble_is_waited_out(source, server, tmp_path, kind, how):
-    for place in ("/storage/.*", "/stac/search"):
-        server.misbehave(place, "status", status=429, headers={"Retry-After": "0"})
+    for path in ("/storage/.*", "/stac/search"):
+        server.misbehave(path, "status", status=429, headers={"Retry-After": "0"})
     found = source.search(request())
     if kind == "status":  # a broken body is not asked for again
         server.misbehave(r".*MTD_TL\.xml", kind, **how)

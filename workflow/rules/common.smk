@@ -1,5 +1,6 @@
 """Reads the configuration and answers the rules' questions about it; no rules here."""
 
+import hashlib
 import json
 import shlex
 from dataclasses import dataclass
@@ -126,6 +127,11 @@ def model_setting(key):
     return value
 
 
+def place_of(wildcards):
+    """The grid as it is now: when the area's file has changed, so has this, and the grid is made again."""
+    return hashlib.sha256(run_of(wildcards).grid.to_json().encode()).hexdigest()
+
+
 def section_of(wildcards):
     """The configuration of the wildcard `sensor` (sentinel-1 or sentinel-2)."""
     return getattr(run_of(wildcards).config, wildcards.sensor.replace("-", ""))
@@ -171,6 +177,7 @@ def source_arguments(wildcards):
         "end": config.end,
         "endpoint": section.endpoint,
         "collection": section.collection,
+        "bucket": getattr(section, "bucket", None),
         "folder": (
             expand(section.archive, ROOT) if section.source == "local" else None
         ),
@@ -205,6 +212,7 @@ def fetch_arguments(wildcards):
     options = {
         "upsampling": getattr(section, "upsampling", None),
         "dem": expand(dem, ROOT) if dem else None,
+        "geoid": section.geoid_m if dem else None,
     }
     keep = "" if getattr(section, "remove_noise", True) else " --no-remove-noise"
     return options_text(options) + keep

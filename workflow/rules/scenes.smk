@@ -30,6 +30,7 @@ rule define_grid:
     conda:
         "../../envs/lczmap.yaml"
     params:
+        place=place_of,
         aoi=lambda w: aoi_argument(run_of(w).config),
         crs=lambda w: getattr(run_of(w).config.aoi, "crs", "EPSG:4326"),
         cell=setting("map.pixel_size_m"),
@@ -39,9 +40,17 @@ rule define_grid:
         "--pixel-size {params.cell} --tile-px {params.tile} > {log:q} 2>&1"
 
 
+# Beside what was fetched: deleted results are made again without a new search
+use rule define_grid as define_archive_grid with:
+    output:
+        grid="resources/scenes/{city}/grid.json",
+    log:
+        "logs/define_archive_grid/{city}.log",
+
+
 rule search_archive:
     input:
-        grid="results/{city}/grid.json",
+        grid="resources/scenes/{city}/grid.json",
     output:
         found="resources/scenes/{city}/{period}/{sensor}/found.json",
     log:
@@ -58,7 +67,7 @@ rule search_archive:
 
 rule fetch_scenes:
     input:
-        grid="results/{city}/grid.json",
+        grid="resources/scenes/{city}/grid.json",
         found="resources/scenes/{city}/{period}/{sensor}/found.json",
     output:
         archive="resources/scenes/{city}/{period}/{sensor}/archive.yaml",

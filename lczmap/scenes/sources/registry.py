@@ -15,26 +15,28 @@ def make_source(
     *,
     endpoint: str | None = None,
     collection: str | None = None,
+    bucket: str | None = None,
     folder: Path | None = None,
     upsampling: Literal["cubic", "nearest"] = "cubic",
     remove_noise: bool = True,
     dem: Path | None = None,
+    geoid_m: float = 0.0,
 ) -> Source:
     """Return the archive `name`; the heavy libraries of one archive are imported only when it is chosen."""
     if name == "stac":
-        from lczmap.scenes.sources.stac import StacSource
+        from lczmap.scenes.sources.stac.source import StacSource
 
         return StacSource(endpoint, collection)
     if name == "sentinelhub":
-        from lczmap.scenes.sources.sentinel_hub import SentinelHubSource
+        from lczmap.scenes.sources.sentinel_hub.source import SentinelHubSource
 
         return SentinelHubSource(endpoint, upsampling=upsampling)
     if name == "gcs":
-        from lczmap.scenes.sources.gcs import GcsSource
+        from lczmap.scenes.sources.gcs.source import GcsSource
 
-        return GcsSource(endpoint)
+        return GcsSource(endpoint, bucket)
     if folder is None:
         raise ValueError("a local source needs the folder of its products")
-    from lczmap.scenes.sources.products import ProductFolder
+    from lczmap.scenes.sources.products.folder import ProductFolder
 
-    return ProductFolder(folder, remove_noise=remove_noise, dem=dem)
+    return ProductFolder(folder, remove_noise=remove_noise, dem=dem, geoid_m=geoid_m)

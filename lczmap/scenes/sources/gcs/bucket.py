@@ -17,7 +17,7 @@ import requests
 
 from lczmap.channels import S2_BANDS_L1C
 from lczmap.scenes.sources import http
-from lczmap.scenes.sources.s2_safe import image_name, images_of
+from lczmap.scenes.sources.products.s2_safe import image_name, images_of
 from lczmap.scenes.sources.source import ArchiveError
 
 BUCKET_URL = "https://storage.googleapis.com/gcp-public-data-sentinel-2"

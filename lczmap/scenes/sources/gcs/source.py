@@ -28,7 +28,7 @@ from lczmap.raster import lattice, read_cells, read_part, write_cells
 from lczmap.scenes.catalogue import Scene, utc_text
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.gcs.bucket import BUCKET_URL, Bucket, best_of, held_products, wanted_of
-from lczmap.scenes.sources.s2_metadata import NODATA_DN, describe, parse_product, parse_tile
+from lczmap.scenes.sources.products.s2_metadata import NODATA_DN, describe, parse_product, parse_tile
 from lczmap.scenes.sources.source import MARGIN_M, ArchiveError, Found, Request, clip_lattice
 from lczmap.scenes.sources.stac.search import search_api
 

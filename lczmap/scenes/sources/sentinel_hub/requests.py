@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 
 from lczmap.channels import S2_BANDS_L1C
 from lczmap.grid import PIXEL_M, Grid
-from lczmap.scenes.sources.s2_metadata import S2_BANDS_L2A, SCL_NOT_CLEAR
+from lczmap.scenes.sources.products.s2_metadata import S2_BANDS_L2A, SCL_NOT_CLEAR
 from lczmap.scenes.sources.source import MARGIN_M, ArchiveError, Request
 
 Upsampling = Literal["cubic", "nearest"]

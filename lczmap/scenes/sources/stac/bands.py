@@ -14,7 +14,7 @@ from typing import Any
 
 from lczmap.channels import S2_RESOLUTION_M
 from lczmap.scenes.sources.http import without_query
-from lczmap.scenes.sources.s2_metadata import OFFSET_BASELINE
+from lczmap.scenes.sources.products.s2_metadata import OFFSET_BASELINE
 
 Item = Mapping[str, Any]
 S2_SCALE = 1e-4  # reflectance per DN, ESA Sentinel-2 Products Specification Document
@@ -114,8 +114,8 @@ def reflectance_offset(properties: Mapping[str, Any], declared: float | None) ->
     the +1000 away (`earthsearch:boa_offset_applied`): 0. (2) The processing baseline decides; a declared -0.1 at an
     older baseline is ignored, because Earth Search writes it into all items alike. (3) Without a baseline, the
     declared offset. ValueError when nothing says it, or when a declared 0 contradicts the baseline.
-    The flag of (1) is known to be false where it should be true (Element84/earth-search issues 33, 66, 71): the
-    pixels are looked at when they come.
+    The flag of (1) is known to be false where it should be true (issues Element84/earth-search 66 and 71,
+    cirrus-geo/cirrus-earth-search 33): the pixels are looked at when they come.
     """
     applied = next((properties[k] for k in _FLAGS if k in properties), None)
     baseline = baseline_of(properties)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lczmap.scenes.sources.s2_metadata import S2_BANDS_L2A
+from lczmap.scenes.sources.products.s2_metadata import S2_BANDS_L2A
 from lczmap.scenes.sources.source import ArchiveError, Found, Request
 from lczmap.scenes.sources.stac.bands import Item
 from lczmap.scenes.sources.stac.items import is_terrain_corrected, sensor_of

@@ -24,7 +24,7 @@ from lczmap.channels import S2_RESOLUTION_M
 from lczmap.raster import lattice, read_part, write_cells
 from lczmap.scenes.catalogue import Asset, Scene
 from lczmap.scenes.sources.http import without_query
-from lczmap.scenes.sources.s2_metadata import SCL_NOT_CLEAR
+from lczmap.scenes.sources.products.s2_metadata import SCL_NOT_CLEAR
 from lczmap.scenes.sources.source import MARGIN_M, ArchiveError, Found, Request, clip_lattice
 from lczmap.scenes.sources.stac.bands import S2_OFFSET, BandFile, Item
 from lczmap.scenes.sources.stac.choice import (

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lczmap.channels import S2_RESOLUTION_M
 from lczmap.scenes.catalogue import Asset, Scene
-from lczmap.scenes.sources.s2_metadata import (
+from lczmap.scenes.sources.products.s2_metadata import (
     SCL_NOT_CLEAR,
     ProductMetadata,
     TileMetadata,

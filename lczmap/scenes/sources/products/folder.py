@@ -1,7 +1,7 @@
 """Products on your disk: folders of SAFE products (Sentinel-2 L1C and L2A, Sentinel-1 GRD), or a So2Sat GUL folder.
 
 The window around the city is copied out of Sentinel-2's JPEG 2000 files once, because every tile reads it several
-times; Sentinel-1 GRD is calibrated and brought onto the ground (sources/s1_grd.py).
+times; Sentinel-1 GRD is calibrated and brought onto the ground (s1_grd.py).
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from pathlib import Path
 from lczmap.channels import S2_BANDS_L1C
 from lczmap.raster import footprint, lattice, read_part, write_cells
 from lczmap.scenes.catalogue import Asset, Scene
-from lczmap.scenes.sources.gul import is_gul, read_gul
-from lczmap.scenes.sources.s1_grd import find_grd, product_bounds, read_grd, read_header
-from lczmap.scenes.sources.s2_safe import find_products, read_product
+from lczmap.scenes.sources.products.gul import is_gul, read_gul
+from lczmap.scenes.sources.products.s1_grd import find_grd, product_bounds, read_grd, read_header
+from lczmap.scenes.sources.products.s2_safe import find_products, read_product
 from lczmap.scenes.sources.source import ArchiveError, Found, Request, clip_lattice
 
 
 class ProductFolder:
     """A folder of SAFE products, zipped or not, at any depth; or one of the So2Sat GUL layout."""
 
-    def __init__(self, folder: Path, *, remove_noise: bool = True, dem: Path | None = None) -> None:
-        self.folder, self.remove_noise, self.dem = folder, remove_noise, dem
+    def __init__(
+        self, folder: Path, *, remove_noise: bool = True, dem: Path | None = None, geoid_m: float = 0.0
+    ) -> None:
+        self.folder, self.remove_noise, self.dem, self.geoid_m = folder, remove_noise, dem, geoid_m
         self.name = f"products of {folder.name}"
 
     def search(self, request: Request) -> list[Found]:
@@ -60,6 +62,7 @@ class ProductFolder:
                 calibration=request.calibration,
                 remove_noise=self.remove_noise,
                 dem=self.dem,
+                geoid_m=self.geoid_m,
             )
         return copy_window(read_product(path), request, folder)
 

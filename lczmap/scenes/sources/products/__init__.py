@@ -1,0 +1,1 @@
+"""Products on your disk: SAFE products of both satellites, the So2Sat GUL layout."""
