@@ -11,8 +11,9 @@ from lczmap.grid import Grid, tiles
 from lczmap.raster import read_stack
 from lczmap.scenes.clouds import cloud_mask
 from lczmap.scenes.local import read_archive
-from lczmap.scenes.search import find_scenes
-from lczmap.scenes.stack import read_reflectance, stack_sentinel1, stack_sentinel2
+from lczmap.scenes.search import Wish, find_scenes
+from lczmap.scenes.shift import estimate_city_shifts
+from lczmap.scenes.stack import OpticalOptions, read_reflectance, stack_sentinel1, stack_sentinel2
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -27,12 +28,12 @@ def archive(real_data):
 @pytest.fixture(scope="module")
 def punjab(archive):
     grid = Grid("EPSG:32643", 336200.0, 3372600.0, 230, 230, 10, 230, shapely.box(336200, 3370300, 338500, 3372600))
-    search = {"city": "punjab", "start": "2020-06-01", "end": "2020-09-30", "level": "L1C", "orbit": "any"}
-    return find_scenes(archive=archive, grid=grid, s1_channels="grd4", **search), grid
+    wish = Wish(start="2020-06-01", end="2020-09-30", level="L1C", s1_channels="grd4")
+    return find_scenes(archive, grid, wish, city="punjab"), grid
 
 
-def _optical(scenes, grid, folder, cloud_method="none"):
-    stack_sentinel2(scenes, grid, tiles(grid)[0], folder / "s2.tif", cloud_method=cloud_method)
+def _optical(scenes, grid, folder, clouds="none"):
+    stack_sentinel2(scenes, grid, tiles(grid)[0], folder / "s2.tif", OpticalOptions(clouds=clouds))
     return read_stack(folder / "s2.tif")
 
 
@@ -107,3 +108,17 @@ def test_bands_of_the_real_scene_lie_on_each_other(punjab, tmp_path):
     }
     assert max(correlation, key=correlation.get) == (0, 0)
     assert correlation[0, 0] > 0.97
+
+
+def test_each_pass_is_measured_by_two_estimators_that_agree_and_is_moved(punjab, tmp_path):
+    scenes, grid = punjab
+    entries = estimate_city_shifts(scenes, grid, tmp_path / "coregistration.json")["scenes"]
+    expected = {"S1A_IW_GRDH_1SDV_20200607": (5, -11), "S1A_IW_GRDH_1SDV_20200903": (-8, -6)}  # m, east and north
+    for scene in (s for s in scenes if s.sensor == "sentinel-1"):
+        entry = entries[scene.id]
+        assert entry["applied"], entry["reason"]
+        assert entry["consistent_georeference"] is not False
+        assert entry["mutual_information"]["agrees"]
+        measured = (entry["shift_east_m"], entry["shift_north_m"])
+        assert measured == pytest.approx(expected[scene.id[:25]], abs=4)
+        assert np.hypot(entry["residual"]["measured_east_m"], entry["residual"]["measured_north_m"]) < 1

@@ -74,14 +74,14 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Loopback
         yield running
 
 
-def mapped(folder: Path, config: dict) -> str:
+def mapped(folder: Path, config: dict, run: str = FOLDER) -> str:
     """Map the city; check that the map tells west from east, and return what was said."""
     result = snakemake(folder, config)
     said = result.stdout + result.stderr
     assert result.returncode == 0, said[-6000:]
-    codes, _ = read_class_map(folder / FOLDER / "lcz.tif")
+    codes, _ = read_class_map(folder / run / "lcz.tif")
     assert (codes[1:-1, :5] == 6).mean() > 0.9 and (codes[1:-1, -5:] == 14).mean() > 0.9
-    scenes = json.loads((folder / FOLDER / "scenes.json").read_text())
+    scenes = json.loads((folder / run / "scenes.json").read_text())
     assert all(len(file["sha256"]) == 64 for file in scenes["files"].values())
     return said
 
@@ -101,6 +101,25 @@ def test_stac_with_radar_and_again_without_the_archive(server: Loopback, tmp_pat
     mapped(folder, config)
     assert len(server.requests) == asked
     assert (folder / FOLDER / "lcz.tif").read_bytes() == first
+
+
+def test_four_seasons_and_two_radar_dates_are_views_of_one_map(server: Loopback, tmp_path: Path) -> None:
+    archive, folder = tmp_path / "archive", tmp_path / "work"
+    archive.mkdir(), folder.mkdir()
+    items = [optical_item(archive, f"S2_{month}", day=f"2024-{month}-11") for month in ("01", "04", "07", "10")]
+    items += [radar_item(archive, f"S1_{day}", day=f"2024-06-{day}") for day in ("02", "14")]
+    source = {"source": "stac", "endpoint": serve(server, archive, items)}
+    optical = source | {"level": "L2A", "season": "four"}
+    radar = source | {"channels": "grd4", "calibration": "gamma0", "dates": "softmax", "max_dates": 2}
+    config = city(folder, sentinel2=optical, sentinel1=radar) | {"start": "2024-01-01", "end": "2024-12-31"}
+    said = mapped(folder, config, "results/tiny/2024-01-01_2024-12-31")
+    assert "training on 32 patches" in said  # 4 patches in each of 4 seasons and 2 radar dates
+    names = {path.name for path in (folder / "results").rglob("tiles/*/s*.tif")}
+    assert names == {
+        "s1_1.tif",
+        "s1_2.tif",
+        *(f"s2_{season}.tif" for season in ("spring", "summer", "autumn", "winter")),
+    }
 
 
 def test_sentinel_hub_with_preferred_radar_that_is_not_there_keeps_its_secrets(
