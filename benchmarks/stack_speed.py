@@ -30,7 +30,7 @@ from lczmap.grid import Grid, tile_geobox, tiles
 from lczmap.parallel import dask_scheduler
 from lczmap.raster import read_onto, read_stack, write_cells
 from lczmap.scenes.catalogue import Asset, Scene
-from lczmap.scenes.composite import rank_by_usable
+from lczmap.scenes.composite import pixel_quality, rank_by_usable
 from lczmap.scenes.local import read_archive, write_archive
 from lczmap.scenes.overpass import measure_usable
 from lczmap.scenes.stack import OpticalOptions, stack_sentinel2
@@ -92,12 +92,11 @@ def plain(scenes: list[Scene], grid: Grid, out: Path) -> None:
         stack[date, :, ~(clear & np.isfinite(stack[date]).all(axis=0))] = np.nan
     stack = np.maximum(stack * np.float32(1e-4), 0)
     ranks = rank_by_usable([s.usable_fraction for s in scenes], [s.datetime for s in scenes])
-    by_rank = np.argsort(ranks)
-    stack = stack[by_rank]
+    quality = pixel_quality(stack, ranks)
     clear = np.isfinite(stack[:, 0])
-    last = len(stack) - 1 - np.argmax(clear[::-1], axis=0)
+    worst = np.argmin(np.where(clear, quality, np.inf), axis=0)
     even = clear.sum(axis=0) % 2 == 0
-    stack[np.broadcast_to(((np.arange(len(stack))[:, None, None] == last) & even)[:, None], stack.shape)] = np.nan
+    stack[np.broadcast_to(((np.arange(len(stack))[:, None, None] == worst) & even)[:, None], stack.shape)] = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that is never clear
         np.save(out, np.nanmedian(stack, axis=0))
@@ -107,13 +106,14 @@ def run(way: str, folder: Path, arguments: argparse.Namespace) -> dict[str, floa
     """Run one way here; returns seconds and the peak of this process in MiB."""
     grid = grid_of(arguments.city_px, arguments.tile_px)
     scenes = read_catalogue_of(folder)
-    started = time.monotonic()
+    started, used = time.monotonic(), time.process_time()
     if way == "ours":
         ours(scenes, grid, folder / "ours.tif", arguments.threads)
     else:
         plain(scenes, grid, folder / "plain.npy")
     return {
         "seconds": time.monotonic() - started,
+        "cpu_seconds": time.process_time() - used,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
@@ -145,15 +145,22 @@ def main() -> None:
         write_text(folder / "shares.json", json.dumps({s.id: s.usable_fraction for s in measured}))
         ways = ["ours"] if arguments.only_ours else ["ours", "plain"]
         figures = {way: in_a_process(way, folder, arguments) for way in ways}
-        rows = [f"| {way} | {f['seconds']:.1f} | {f['peak_mib']:.0f} |" for way, f in figures.items()]
-        text = "\n".join(["| way | seconds | peak MiB |", "|---|---|---|", *rows]) + "\n"
+        rows = [
+            f"| {way} | {f['seconds']:.1f} | {f['cpu_seconds']:.1f} | {f['peak_mib']:.0f} |"
+            for way, f in figures.items()
+        ]
+        text = "\n".join(["| way | seconds | CPU seconds | peak MiB |", "|---|---|---|---|", *rows]) + "\n"
         text += f"\n{arguments.dates} dates, a tile of {arguments.tile_px} px of a city of {arguments.city_px} px, "
         text += f"{arguments.threads} thread(s). "
         if not arguments.only_ours:
             ours_pixels, plain_pixels = read_stack(folder / "ours.tif").pixels, np.load(folder / "plain.npy")
             apart = np.abs(ours_pixels - plain_pixels)
             both_missing = np.array_equal(np.isnan(ours_pixels), np.isnan(plain_pixels))
-            text += f"Largest difference {np.nanmax(apart):.6f} reflectance, same nodata: {both_missing}.\n"
+            differ = (np.nan_to_num(apart) > 1.01e-4).any(axis=0).mean()
+            text += (
+                f"Values differ by more than one DN on {differ:.4%} of the pixels (two dates equally hazy to the last "
+            )
+            text += f"bit), same nodata: {both_missing}.\n"
         print(text)
         if arguments.out:
             write_text(arguments.out, text)

@@ -7,6 +7,7 @@ temporary name in the same folder and renames at the end, so a file under its fi
 from __future__ import annotations
 
 import math
+import os
 import threading
 import warnings
 from collections import OrderedDict
@@ -30,6 +31,9 @@ from rasterio.windows import Window
 
 from lczmap.classes import CLASSES, NODATA_CODE, palette
 from lczmap.files import replacing
+
+# MiB, read by GDAL when it first needs its cache; its own choice, 5 % of the machine's memory, is too much for a job
+os.environ.setdefault("GDAL_CACHEMAX", "256")
 
 ResamplingName = Literal["nearest", "bilinear", "cubic", "average"]
 StackEncoding = Literal["float32", "uint16_reflectance"]
@@ -266,13 +270,16 @@ def write_stack(
     if stack.pixels.shape != (len(stack.channels), *stack.geobox.shape):
         raise ValueError(f"expected {len(stack.channels)} channels of {stack.geobox.shape}, got {stack.pixels.shape}")
     if encoding == "uint16_reflectance":
-        scaled = np.clip(np.rint(stack.pixels * REFLECTANCE_SCALE), 1, 65535)
-        pixels: npt.NDArray[Any] = np.where(np.isnan(stack.pixels), 0, scaled).astype(np.uint16)
+        pixels: npt.NDArray[Any] = np.empty(stack.pixels.shape, np.uint16)
+        for stored, band in zip(pixels, stack.pixels, strict=True):  # one at a time: memory
+            scaled = np.clip(np.rint(band * REFLECTANCE_SCALE), 1, 65535)
+            stored[:] = np.where(np.isnan(band), 0, scaled)
         nodata, scales = 0.0, 1 / REFLECTANCE_SCALE
     else:
-        pixels, nodata, scales = stack.pixels.astype(np.float32), math.nan, 1.0
+        pixels, nodata, scales = stack.pixels.astype(np.float32, copy=False), math.nan, 1.0
     further = counts or {}
-    pixels = np.concatenate([pixels, *(count[None].astype(pixels.dtype) for count in further.values())])
+    if further:
+        pixels = np.concatenate([pixels, *(count[None].astype(pixels.dtype) for count in further.values())])
     names = (*stack.channels, *further)
     tags = {_STATE_PREFIX + key: value for key, value in stack.state.items()}
     tags |= {_CHANNELS_TAG: " ".join(stack.channels)}

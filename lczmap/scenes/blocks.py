@@ -19,6 +19,7 @@ from odc.geo.geobox import GeoBox
 from lczmap.grid import PIXEL_M, Grid
 
 BLOCK_PX = 256
+_AT_A_TIME = 32  # blocks; their results are in memory together
 Float = npt.NDArray[np.float32]
 
 
@@ -36,14 +37,16 @@ def assemble(geobox: GeoBox, grid: Grid, channels: int, make_block: Callable[[Ge
         for col in range(left // BLOCK_PX * BLOCK_PX, left + width, BLOCK_PX)
     ]
     task = delayed(make_block, pure=False, traverse=False)
-    blocks = compute(*(task(_block_geobox(grid, row, col)) for row, col in corners))  # type: ignore[no-untyped-call]
     out = np.empty((channels, height, width), np.float32)
-    for (row, col), block in zip(corners, blocks, strict=True):
-        rows = slice(max(row, top), min(row + BLOCK_PX, top + height))
-        cols = slice(max(col, left), min(col + BLOCK_PX, left + width))
-        out[:, rows.start - top : rows.stop - top, cols.start - left : cols.stop - left] = block[
-            :, rows.start - row : rows.stop - row, cols.start - col : cols.stop - col
-        ]
+    for start in range(0, len(corners), _AT_A_TIME):
+        some = corners[start : start + _AT_A_TIME]
+        blocks = compute(*(task(_block_geobox(grid, row, col)) for row, col in some))  # type: ignore[no-untyped-call]
+        for (row, col), block in zip(some, blocks, strict=True):
+            rows = slice(max(row, top), min(row + BLOCK_PX, top + height))
+            cols = slice(max(col, left), min(col + BLOCK_PX, left + width))
+            out[:, rows.start - top : rows.stop - top, cols.start - left : cols.stop - left] = block[
+                :, rows.start - row : rows.stop - row, cols.start - col : cols.stop - col
+            ]
     return out
 
 

@@ -168,6 +168,11 @@ def _observe(
     pictures = np.stack(
         [read_reflectance(s, block, upsampling=options.upsampling, shift_m=shift_m) for s in one.scenes]
     )  # (scene, band, y, x)
+    if len(one.scenes) == 1:
+        shown = np.asarray(np.isfinite(pictures[0]).all(axis=0))
+        if shown.any():
+            shown &= ~cloud_mask(one.scenes[0], block, grid, method=options.clouds)
+        return pictures[0], shown
     chosen = seams(np.asarray(np.isfinite(pictures).all(axis=1)))
     clear = np.zeros(block.shape, np.bool_)
     for number, scene in enumerate(one.scenes):
