@@ -18,6 +18,8 @@ def rows(report: Path) -> list[str]:
     correction = {p["id"]: (p["correction_east_m"], p["correction_north_m"]) for p in truth["sentinel1"]}
     lines = []
     for scene, entry in json.loads(report.read_text())["scenes"].items():
+        if entry["sensor"] != "sentinel-1":
+            continue
         east, north = correction[scene]
         errors = (entry["measured_east_m"] - east, entry["measured_north_m"] - north)
         figures = [f"{error / PIXEL_M:+.3f}" for error in errors] + [f"{entry['sigma_m'] / PIXEL_M:.3f}"]

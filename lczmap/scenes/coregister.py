@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, interpolate
+from scipy import fft
 
+from lczmap.scenes.peak import find_peak, stand_out
 from lczmap.scenes.structure import fixed_structure, moving_structure
 
 Float = npt.NDArray[np.float32]
@@ -27,15 +28,13 @@ PLAUSIBLE_PX = 10.0
 """Orthorectified products lie closer together than this; a larger shift means a wrong georeference."""
 
 _VALID_SHARE = 0.25  # of a window's core; windows with fewer pixels that both images show are not used
-_RIDGE = 1e-3  # of the mean variance, keeps the regression on nearly equal bands stable
+_RIDGE = 0.3  # of the mean variance: bands and their ratios are alike, and a date may show one window only
 _CONTRADICTION = 4.0  # robust standard deviations of a window's surface by which its own peak beats the joint one
 _NEAR_PX = 2.0  # a window agrees when its own peak lies this close to the joint peak
 _MIN_WINDOWS = 3
 _MIN_AGREEING_SHARE = 0.3  # a peak at random agrees in 1 % of the cases
 _MIN_CONTRAST = 8.0  # robust standard deviations of the joint surface; unrelated images seldom reach 6
 _MAX_SIGMA_PX = 0.5
-_NEWTON_STEPS = 8  # two or three settle a smooth peak
-_PEAK_PX = 4  # half size of the neighbourhood in which the peak is interpolated
 
 
 @dataclass(frozen=True)
@@ -114,11 +113,14 @@ def prepare_fixed(bands: Float) -> FixedWindow:
     return FixedWindow(fft.rfft2(images), fft.rfft2(valid), gram, int(core.sum()), (rows, cols))
 
 
-def correlate(fixed: FixedWindow, moving: Float) -> Correlation:
-    """Correlate a window with the same pixels (band, rows, cols) of the sensor that is moved; see `estimate_shift`."""
+def correlate(fixed: FixedWindow, moving: Float, *, optical: bool = False) -> Correlation:
+    """Correlate a window with the same pixels (band, rows, cols) of the sensor that is moved; see `estimate_shift`.
+
+    `optical`: the moving sensor is of the fixed one's kind (another date), so ratios of its bands are compared too.
+    """
     if moving.ndim != 3 or moving.shape[1:] != fixed.shape:
         raise ValueError(f"expected a window (band, {fixed.shape[0]}, {fixed.shape[1]}), got {moving.shape}")
-    structure = moving_structure(moving)
+    structure = fixed_structure(moving) if optical else moving_structure(moving)
     spectra = fft.rfft2(structure.images)
     cross = np.stack([_shifts(np.conj(image) * spectra, fixed.shape) for image in fixed.spectra])
     count = np.maximum(_shifts(np.conj(fixed.valid_spectrum) * fft.rfft2(structure.valid), fixed.shape), 0)
@@ -128,13 +130,13 @@ def correlate(fixed: FixedWindow, moving: Float) -> Correlation:
 
 def combine(windows: Sequence[Correlation]) -> Shift:
     """Estimate the shift that all windows share, from the correlations of each."""
-    usable = np.array([w.valid_share >= _VALID_SHARE and w.power.min() > 0 for w in windows], np.bool_)
+    usable = usable_windows(windows)
     if usable.sum() < _MIN_WINDOWS:
         reason = f"only {usable.sum()} of {len(windows)} windows show enough common pixels, {_MIN_WINDOWS} are needed"
         return Shift(0.0, 0.0, np.inf, 0.0, (False,) * len(windows), ((np.nan, np.nan),) * len(windows), False, reason)
     used, found = usable, np.full((len(windows), 2), np.nan)
     for _ in range(5):  # settles in two or three rounds
-        peak = _peak(_explained([w for w, u in zip(windows, used, strict=True) if u]))
+        peak = find_peak(explained([w for w, u in zip(windows, used, strict=True) if u]))
         contradicts = np.zeros(len(windows), np.bool_)
         for i in map(int, np.flatnonzero(usable)):
             # the others say how the sensors are related, so that no window agrees with itself
@@ -146,11 +148,16 @@ def combine(windows: Sequence[Correlation]) -> Shift:
         used = kept
     near = used & (np.hypot(*(found - peak).T) <= _NEAR_PX)
     sigma = _jackknife([w for w, u in zip(windows, used, strict=True) if u])
-    contrast = _contrast(_explained([w for w, a in zip(windows, usable, strict=True) if a]), peak)
+    contrast = stand_out(explained([w for w, a in zip(windows, usable, strict=True) if a]), peak)
     reason = _doubt(peak, sigma, contrast, int(near.sum()), int(usable.sum()))
     # the moving image lies at +peak, so it has to go back by as much
     own = tuple((float(-right), float(-down)) for down, right in found)
     return Shift(float(-peak[1]), float(-peak[0]), sigma, contrast, tuple(near.tolist()), own, not reason, reason)
+
+
+def usable_windows(windows: Sequence[Correlation]) -> Bool:
+    """Return (window,), True where both images show enough common pixels."""
+    return np.array([w.valid_share >= _VALID_SHARE and w.power.min() > 0 for w in windows], np.bool_)
 
 
 def _shifts(spectrum: npt.NDArray[np.complexfloating], shape: tuple[int, ...]) -> Double:
@@ -166,7 +173,7 @@ def _variances(windows: Sequence[Correlation]) -> tuple[Double, Double]:
     return gram + _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)), power
 
 
-def _explained(windows: Sequence[Correlation]) -> Double:
+def explained(windows: Sequence[Correlation]) -> Double:
     """Return R² (shift down, shift right), summed over the moving images."""
     gram, power = _variances(windows)
     cross = sum(w.cross for w in windows) / np.maximum(sum(w.count for w in windows), 1.0)
@@ -174,11 +181,21 @@ def _explained(windows: Sequence[Correlation]) -> Double:
     return np.asarray((cross * solved / power[None, :, None, None]).sum(axis=(0, 1)))
 
 
-def _weights(windows: Sequence[Correlation], peak: Double) -> Double:
-    """Return the regression weights (fixed image, moving image) at the shift nearest to `peak`."""
+def weigh(windows: Sequence[Correlation], shifts: Double) -> Double:
+    """Return each window's surface (window, shift down, shift right) under one regression for all of them.
+
+    The regression is that of the windows at `shifts` (window, 2), down and right, each at the nearest whole pixel.
+    """
+    weights = _weights(windows, shifts)
+    return np.stack([np.tensordot(weights, w.cross, axes=2) / np.maximum(w.count, 1.0) for w in windows])
+
+
+def _weights(windows: Sequence[Correlation], shifts: Double) -> Double:
+    """Return the regression weights (fixed image, moving image) at the shifts (window, 2) or one for all (2,)."""
     gram, power = _variances(windows)
-    down, right = np.rint(peak).astype(int) + SEARCH_PX
-    cross = sum(w.cross[:, :, down, right] for w in windows) / max(sum(w.count[down, right] for w in windows), 1.0)
+    nearest = np.clip(np.rint(np.broadcast_to(shifts, (len(windows), 2))).astype(int), -SEARCH_PX, SEARCH_PX)
+    at = [(w, down, right) for w, (down, right) in zip(windows, nearest + SEARCH_PX, strict=True)]
+    cross = sum(w.cross[:, :, down, right] for w, down, right in at) / max(sum(w.count[d, r] for w, d, r in at), 1.0)
     return np.asarray(np.linalg.solve(gram, cross) / power)
 
 
@@ -187,27 +204,7 @@ def _own_peak(window: Correlation, weights: Double, joint: Double) -> tuple[Doub
     surface = np.tensordot(weights, window.cross, axes=2) / np.maximum(window.count, 1.0)
     down, right = np.rint(joint).astype(int) + SEARCH_PX
     spread = 1.4826 * np.median(np.abs(surface - np.median(surface)))
-    return _peak(surface), bool(surface.max() - surface[down, right] > _CONTRADICTION * spread)
-
-
-def _peak(surface: Double) -> Double:
-    """Return the (down, right) shift of the maximum, to a fraction of a pixel."""
-    size = len(surface) - 1
-    row, col = np.unravel_index(np.argmax(surface), surface.shape)
-    top, left = (int(np.clip(i - _PEAK_PX, 0, size - 2 * _PEAK_PX)) for i in (row, col))
-    around = surface[top : top + 2 * _PEAK_PX + 1, left : left + 2 * _PEAK_PX + 1]
-    axis = np.arange(2 * _PEAK_PX + 1.0)
-    spline = interpolate.RectBivariateSpline(axis, axis, around, kx=5, ky=5)
-    start = np.array([row - top, col - left], dtype=np.float64)
-    at = start.copy()
-    for _ in range(_NEWTON_STEPS):
-        slope = np.array([spline.ev(*at, dx=1), spline.ev(*at, dy=1)])
-        mixed = spline.ev(*at, dx=1, dy=1)
-        curvature = np.array([[spline.ev(*at, dx=2), mixed], [mixed, spline.ev(*at, dy=2)]])
-        if np.linalg.det(curvature) <= 0:  # no maximum in reach: the grid's own is as good as it gets
-            break
-        at = np.clip(at - np.linalg.solve(curvature, slope), np.maximum(start - 1, 0), np.minimum(start + 1, axis[-1]))
-    return np.asarray(at + np.array([top - SEARCH_PX, left - SEARCH_PX]), dtype=np.float64)
+    return find_peak(surface), bool(surface.max() - surface[down, right] > _CONTRADICTION * spread)
 
 
 def _jackknife(windows: Sequence[Correlation]) -> float:
@@ -215,16 +212,8 @@ def _jackknife(windows: Sequence[Correlation]) -> float:
     n = len(windows)
     if n < _MIN_WINDOWS:
         return float("inf")
-    peaks = np.array([_peak(_explained([*windows[:i], *windows[i + 1 :]])) for i in range(n)])
+    peaks = np.array([find_peak(explained([*windows[:i], *windows[i + 1 :]])) for i in range(n)])
     return float(np.sqrt((n - 1) * peaks.var(axis=0).mean()))
-
-
-def _contrast(surface: Double, peak: Double) -> float:
-    down, right = np.mgrid[-SEARCH_PX : SEARCH_PX + 1, -SEARCH_PX : SEARCH_PX + 1]
-    elsewhere = surface[np.hypot(down - peak[0], right - peak[1]) > _PEAK_PX]
-    row, col = np.rint(peak).astype(int) + SEARCH_PX
-    spread = 1.4826 * np.median(np.abs(elsewhere - np.median(elsewhere)))
-    return float((surface[row, col] - np.median(elsewhere)) / max(spread, 1e-300))
 
 
 def _doubt(peak: Double, sigma: float, contrast: float, agreeing: int, usable: int) -> str:

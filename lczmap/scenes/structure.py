@@ -1,9 +1,11 @@
 """Structure images: what an optical and a radar picture of one place have in common. Pure arrays.
 
-The sensors agree on where things change, seldom on which side of an edge is brighter. So each band becomes two
-images, its logarithm and that logarithm's gradient magnitude, both without their local mean. Of the optical sensor
-the ratios of neighbouring bands are taken as well: sun shadows darken all bands alike, lie beside what throws them
-and would draw the estimate towards the sun; in a ratio they cancel, and a regression on both can do without them.
+The sensors agree on where things change, seldom on which side of an edge is brighter. So a band becomes its edges:
+the gradient magnitude of its logarithm, without the local mean. Of the radar the logarithm itself is kept as well. Of
+the optical sensor the ratios of neighbouring bands are taken too: sun shadows darken all bands alike, lie beside what
+throws them and would draw the estimate towards the sun; in a ratio they cancel, and a regression on both can do
+without them. The optical logarithms are left out: on simulated cities, where shadows and roofs lie beside the walls
+that radar sees, errors were up to 0.16 px with them and 0.08 px without.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ Float = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
 Real = npt.NDArray[np.floating]
 
-_FIXED_SMOOTHING_PX = 1.0  # Gaussian sigma before the logarithm
-_MOVING_SMOOTHING_PX = 1.5  # the same, of the power: tames single-look speckle
+FIXED_SMOOTHING_PX = 1.0
+"""Gaussian sigma before the logarithm of an optical band."""
+MOVING_SMOOTHING_PX = 1.5
+"""The same of radar power: tames single-look speckle."""
 _HIGH_PASS_PX = 8.0  # Gaussian sigma of the local mean that is taken off a structure image
 _TRUNCATE = 3.0  # sigmas after which a Gaussian ends
 _CLIP = 3.0  # robust standard deviations; a few bright targets must not decide
@@ -37,17 +41,21 @@ class Structure:
 
 
 def fixed_structure(bands: Float) -> Structure:
-    """Return the structure of the sensor that stays, (band, rows, cols) positive, with ratios of neighbouring bands."""
+    """Return the edges of an optical sensor, (band, rows, cols) positive, and of ratios of neighbouring bands."""
     present = np.where(bands > 0, bands, np.float32(np.nan))
-    return _structure(np.concatenate([present, present[:-1] / present[1:]]), _FIXED_SMOOTHING_PX)
+    return details(np.concatenate([present, present[:-1] / present[1:]]), FIXED_SMOOTHING_PX, with_logarithm=False)
 
 
 def moving_structure(bands: Float) -> Structure:
-    """Return the structure of the sensor that is moved, (band, rows, cols) positive: linear power of a radar."""
-    return _structure(bands, _MOVING_SMOOTHING_PX)
+    """Return the logarithm and the edges of a radar, (band, rows, cols) positive: linear power."""
+    return details(bands, MOVING_SMOOTHING_PX, with_logarithm=True)
 
 
-def _structure(bands: Float, smoothing_px: float) -> Structure:
+def details(bands: Float, smoothing_px: float, *, with_logarithm: bool) -> Structure:
+    """Return each band's edges, before them its logarithm where asked, both without the local mean.
+
+    `bands` (band, rows, cols) are positive, else missing; `smoothing_px` is the Gaussian sigma before the logarithm.
+    """
     images, validity = [], []
     for band in bands:
         positive = np.isfinite(band) & (band > 0)
@@ -57,7 +65,7 @@ def _structure(bands: Float, smoothing_px: float) -> Structure:
         # smoothing and gradient reach this far into missing pixels
         valid = ndimage.binary_erosion(positive, iterations=2, border_value=1)
         weight = _weight(valid, _HIGH_PASS_PX)
-        images += [_detail(logarithm, valid, weight), _detail(edges, valid, weight)]
+        images += [_detail(image, valid, weight) for image in ((logarithm, edges) if with_logarithm else (edges,))]
         validity.append(valid)
     return Structure(np.stack(images).astype(np.float32), np.any(validity, axis=0).astype(np.float32))
 
