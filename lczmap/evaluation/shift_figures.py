@@ -160,7 +160,9 @@ def _draw_arrow(
     tip = (start[0] + shift_m[0] * cut * km_per_m, start[1] + shift_m[1] * cut * km_per_m)
     style = {"arrowstyle": "-|>", "color": color, "lw": width, "ls": ":" if cut < 1 else "-"}
     arrow = {**style, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 8, "clip_on": True}
-    ax.annotate("", tip, start, arrowprops=arrow, annotation_clip=False)
+    drawn = ax.annotate("", tip, start, arrowprops=arrow, annotation_clip=False)
+    if drawn.arrow_patch is not None:
+        drawn.arrow_patch.set_clip_path(ax.patch)  # a long arrow ends at the frame
 
 
 def _key_length(shift_m: Sequence[float]) -> float:

@@ -68,18 +68,20 @@ def estimate(seed: int, radar_image: Image) -> Shift:
     return estimate_shift(windows(optical(seed)), windows(radar_image))
 
 
-def test_known_shifts_are_found_to_a_small_part_of_a_pixel() -> None:
+def test_fifty_random_shifts_are_found_to_a_small_part_of_a_pixel() -> None:
     rng = np.random.default_rng(10)
-    fixed = [prepare_fixed(window) for window in windows(optical(0))]
     errors = []
-    for draw in range(20):
-        right, down = rng.uniform(-3, 3, 2)
-        moving = windows(radar(0, right=right, down=down, draw=draw))
-        shift = combine([correlate(f, m) for f, m in zip(fixed, moving, strict=True)])
-        assert shift.is_reliable, shift.reason
-        errors.append(np.hypot(shift.right + right, shift.down + down))
-    assert np.median(errors) <= 0.05
-    assert np.max(errors) <= 0.15
+    for seed in range(5):
+        fixed = [prepare_fixed(window) for window in windows(optical(seed))]
+        for draw in range(10):
+            right, down = rng.uniform(-3, 3, 2)
+            moving = windows(radar(seed, right=right, down=down, draw=draw))
+            shift = combine([correlate(f, m) for f, m in zip(fixed, moving, strict=True)])
+            assert shift.is_reliable, shift.reason
+            errors.append(np.hypot(shift.right + right, shift.down + down))
+    median, most = np.median(errors), np.quantile(errors, 0.95)
+    print(f"median {median:.3f} px, 95 % {most:.3f} px, largest {np.max(errors):.3f} px")
+    assert median <= 0.05 and most <= 0.15 and np.max(errors) <= 0.5
 
 
 def test_the_shift_moves_the_radar_back_onto_the_ground() -> None:
