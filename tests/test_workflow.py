@@ -225,3 +225,8 @@ def test_the_use_of_conda_without_conda_is_explained_by_snakemake(tmp_path: Path
         pytest.skip("conda is installed: there is no message to read")
     output = refused(snakemake(tmp_path, "--use-conda", "results/demo/grid.json"))
     assert "Is conda installed and accessible?" in output
+
+
+def test_a_profile_sends_stacks_to_a_dask_scheduler(tmp_path: Path) -> None:
+    said = succeeded(snakemake(tmp_path, "-n", "--printshellcmds", "--profile", ROOT / "profiles" / "dask"))
+    assert "stack-sentinel2" in said and said.count("--dask tcp://127.0.0.1:8786 --threads 1") == 18

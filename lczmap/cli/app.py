@@ -23,6 +23,8 @@ CloudMask = Annotated[
     typer.Option(help="`auto`: the scene's own mask, else s2cloudless"),
 ]
 Channels = Annotated[Literal["so2sat8", "grd4"], typer.Option(help="radar channels")]
+DaskAddress = Annotated[str, typer.Option("--dask", help="`threads`, or the address of a dask.distributed scheduler")]
+Threads = Annotated[int, typer.Option(help="threads, where dask runs on threads")]
 Seed = Annotated[int, typer.Option(help="seed of all random choices")]
 
 

@@ -8,11 +8,22 @@ from typing import Annotated, Literal
 
 import typer
 
-from lczmap.cli.app import Channels, CloudMask, GridFile, Out, ScenesFile, Seed, TileName, app, read_grid, read_tile
+from lczmap.cli.app import (
+    Channels,
+    CloudMask,
+    DaskAddress,
+    GridFile,
+    Out,
+    ScenesFile,
+    Seed,
+    Threads,
+    TileName,
+    app,
+    read_grid,
+    read_tile,
+)
 
 Shifts = Annotated[Path, typer.Argument(help="coregistration.json")]
-DaskAddress = Annotated[str, typer.Option("--dask", help="`threads`, or the address of a dask.distributed scheduler")]
-Threads = Annotated[int, typer.Option(help="threads, where dask runs on threads")]
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lczmap.cli.app import GridFile, Out, app, read_grid
+from lczmap.cli.app import DaskAddress, GridFile, Out, Threads, app, read_grid
 
 if TYPE_CHECKING:
     from lczmap.scenes.sources.source import Request, Source
@@ -96,8 +96,11 @@ def fetch_scenes(
     remove_noise: RemoveNoise = True,
     dem: HeightModel = None,
     geoid: Annotated[float, typer.Option(help="metres to add to its heights")] = 0.0,
+    dask: DaskAddress = "threads",
+    threads: Threads = 1,
 ) -> None:
     """Fetch the scenes of a search: their windows around the city, and an archive.yaml."""
+    from lczmap.parallel import dask_scheduler
     from lczmap.scenes.sources.fetch import fetch_scenes as fetch
     from lczmap.scenes.sources.fetch import read_found
     from lczmap.scenes.sources.registry import make_source
@@ -114,7 +117,8 @@ def fetch_scenes(
         geoid_m=geoid,
     )
     request = _request(grid_file, sensor, start, end, level=level, calibration=calibration)
-    fetch(made, read_found(found), request, archive)
+    with dask_scheduler(dask, threads=threads):
+        fetch(made, read_found(found), request, archive)
 
 
 def _request(

@@ -80,12 +80,13 @@ rule fetch_scenes:
     threads: 4
     resources:
         mem_mb=3000,
+        dask="threads",
     params:
         source=source_arguments,
         fetch=fetch_arguments,
     shell:
         "python -m lczmap fetch-scenes {input.grid:q} {input.found:q} {output.archive:q} {params.source} "
-        "{params.fetch} 2>&1 | tee {log:q}"
+        "{params.fetch} --dask {resources.dask:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule find_scenes:
