@@ -262,6 +262,8 @@ class Config(Section):
         radar = self.sentinel1
         if radar.source in NETWORK and radar.channels == "so2sat8":
             yield f"`sentinel1.source: {radar.source}` has intensities only; set `sentinel1.channels: grd4`"
+        if radar.source == "stac" and radar.calibration != "gamma0":
+            yield "STAC archives have terrain-corrected radar as gamma0 only; set `sentinel1.calibration: gamma0`"
         if radar.channels == "so2sat8" and radar.dates == "mean":
             yield "the channels so2sat8 hold complex amplitudes of one date; `dates: mean` needs `channels: grd4`"
 

@@ -22,6 +22,14 @@ sentinel1: {use: off}
 """
 
 
+FETCHED = """
+aoi: {{bbox: [-9.25, 38.65, -9.05, 38.85]}}
+training: {{areas: a.kml}}
+sentinel2: {}
+sentinel1: {}
+"""
+
+
 def test_every_key_has_a_default_that_maps_the_demo(tmp_path: Path) -> None:
     assert load(tmp_path, "city: demo").model_dump() == Config().model_dump()
 
@@ -35,6 +43,13 @@ def test_radar_is_needed_only_by_networks_that_see_it(tmp_path: Path) -> None:
     assert load(tmp_path, "city: demo").sees_radar
     assert not load(tmp_path, "model: {name: gul_s2}").sees_radar
     assert not load(tmp_path, "sentinel1: {use: off}").sees_radar
+
+
+def test_seasons_and_radar_dates_are_views(tmp_path: Path) -> None:
+    assert load(tmp_path, "city: demo").stack_views("sentinel-2") == ("",)
+    config = load(tmp_path, "sentinel2: {season: four}\nsentinel1: {dates: softmax, max_dates: 2}")
+    assert config.stack_views("sentinel-2") == ("spring", "summer", "autumn", "winter")
+    assert config.stack_views("sentinel-1") == ("1", "2")
 
 
 def test_the_command_line_replaces_single_keys(tmp_path: Path) -> None:
@@ -76,6 +91,15 @@ def test_networks_to_compare_may_be_names(tmp_path: Path) -> None:
         ("sentinel1: {use: off}\ncompare: [{name: a, sensors: [sentinel-1]}]", "'a' sees no sensor"),
         ("compare: [eb_cnn, eb_cnn]", "two networks share a name"),
         ("training: {labels: teacher, teacher: gul_s2}", r"`training\.teacher` must be a ready network"),
+        (FETCHED.format("{source: gcs, level: L2A}", "{use: off}"), "holds L1C only"),
+        (
+            FETCHED.format("{source: stac, level: L2A}", "{use: off}") + "compare: [gul_s2]",
+            r"'gul_s2' was trained on L1C .*`allow_level_mismatch: true`",
+        ),
+        (FETCHED.format("{source: gcs}", "{source: stac, calibration: gamma0}"), "has intensities only; set"),
+        (FETCHED.format("{source: gcs}", "{source: stac, channels: grd4}"), r"set `sentinel1\.calibration: gamma0`"),
+        ("sentinel1: {dates: mean}", r"`dates: mean` needs `channels: grd4`"),
+        ("sentinel2: {platform: landsat-8}", r"`sentinel2\.platform`"),
         ("city: Großstadt", "`city`"),
         ("city: [", "not valid YAML"),
         ("just text", "expected keys and values"),

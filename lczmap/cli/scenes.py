@@ -128,7 +128,9 @@ def draw_shifts(shifts: Shifts, picture: Out) -> None:
     """Draw the shift of every pass, window by window."""
     from lczmap.evaluation.shift_figures import draw_shifts as draw
 
-    draw(json.loads(shifts.read_text()), picture)
+    measured = json.loads(shifts.read_text())
+    has_radar = any(entry["sensor"] == "sentinel-1" for entry in measured["scenes"].values())
+    draw(measured, picture, sensors=("sentinel-1",) if has_radar else ("sentinel-2",))
 
 
 @app.command()
