@@ -31,7 +31,7 @@ _REMEDIES = {
     404: "nothing is there: check the address, or search again",
     429: "too many requests, or the quota is used up: wait, then run the same command again; what is there is kept",
 }
-_LATER = "the archive has trouble: run the same command again later; what has been fetched is kept"
+_LATER = "your connection or the archive has trouble: run the same command again later; what has been fetched is kept"
 
 
 def retry() -> Retry:
