@@ -150,6 +150,7 @@ def stack_sentinel2(
     threads: Threads = 1,
 ) -> None:
     """Write a tile's clear-sky composite of Sentinel-2."""
+    from lczmap.grid import HALO_PX
     from lczmap.parallel import dask_scheduler
     from lczmap.scenes.catalogue import read_catalogue
     from lczmap.scenes.stack import OpticalOptions
@@ -159,9 +160,10 @@ def stack_sentinel2(
     options = OpticalOptions(clouds=cloud_mask, method=composite, upsampling=upsampling, months=tuple(month or ()))
     with dask_scheduler(dask, threads=threads):
         clear = write(read_catalogue(scenes).scenes, grid, one, stack, options, shifts=json.loads(shifts.read_text()))
+    core = clear[HALO_PX:-HALO_PX, HALO_PX:-HALO_PX]
     typer.echo(
-        f"{tile}: nodata (no date is clear) {(clear == 0).mean():.1%} of the pixels; "
-        f"{clear.mean():.1f} clear dates on average"
+        f"{tile}: nodata (no date is clear) {(core == 0).mean():.1%} of the pixels; "
+        f"{core.mean():.1f} clear dates on average"
     )
 
 
