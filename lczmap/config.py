@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 PRETRAINED = ("gul_s2", "sen2lcz")
 """Networks whose weights are public: they need no training areas."""
@@ -37,6 +38,17 @@ class BoundingBox(Section):
     """Coordinate reference system of the box."""
 
 
+def _plain_address(value: str | None) -> str | None:
+    """Refuse an address with a user, password or query: it would stand in logs and in run.json."""
+    parts = urlsplit(value or "")
+    if parts.username or parts.password or (parts.scheme and parts.query):
+        raise ValueError("expected an address without user, password and query; credentials come from the environment")
+    return value
+
+
+Address = Annotated[str | None, AfterValidator(_plain_address)]
+
+
 class Sentinel2(Section):
     """Multispectral scenes."""
 
@@ -45,11 +57,11 @@ class Sentinel2(Section):
     public L1C bucket); docs/data.md."""
     archive: str | None = None
     """With `local`: an archive.yaml, a folder of SAFE products, or a So2Sat GUL folder."""
-    endpoint: str | None = None
+    endpoint: Address = None
     """With a network source: an endpoint's name or address; the default needs no account, except Sentinel Hub's."""
     collection: str | None = None
     """With `stac`: the collection, where the endpoint's usual one is not meant."""
-    bucket: str | None = None
+    bucket: Address = None
     """With `gcs`: the address of a mirror of the bucket."""
     level: Literal["L1C", "L2A"] = "L1C"
     """Processing level: L1C is top-of-atmosphere reflectance, L2A surface reflectance."""
@@ -75,10 +87,10 @@ class Sentinel1(Section):
     use: Literal["required", "preferred", "off"] = "required"
     """`preferred` maps without radar where no scene is found, and says so; `off` maps from Sentinel-2 alone."""
     source: Literal["simulate", "local", "stac", "sentinelhub"] = "simulate"
-    """Where scenes come from, as for sentinel2."""
+    """Where scenes come from: `simulate`, `local`, `stac` or `sentinelhub`; docs/data.md."""
     archive: str | None = None
     """With `local`: as for sentinel2; may be the same."""
-    endpoint: str | None = None
+    endpoint: Address = None
     """As for sentinel2."""
     collection: str | None = None
     """As for sentinel2."""
@@ -102,7 +114,7 @@ class Sentinel1(Section):
     """`single`: one pass, as networks expect; `mean`: mean power of passes of one orbit (more looks); `softmax`: each
     of `max_dates` passes is classified, the probabilities are averaged."""
     max_dates: int = Field(default=3, ge=1, le=12)
-    """Network sources: how many passes are fetched; also how many `mean` and `softmax` use."""
+    """How many passes are fetched, or geocoded from products on disk; also how many `mean` and `softmax` use."""
 
     @field_validator("use", mode="before")
     @classmethod

@@ -40,8 +40,9 @@ def _keys(schema: dict[str, Any], section: dict[str, Any], prefix: str) -> Itera
         if reference:
             yield from _keys(schema, schema["$defs"][reference.rsplit("/", 1)[-1]], f"{prefix}{name}.")
         else:
-            default = json.dumps(entry.get("default"), ensure_ascii=False)
-            yield prefix + name, f"`{default}`", " ".join(entry.get("description", "").split())
+            default = entry.get("default", {} if entry.get("type") == "object" else None)
+            text = " ".join(entry.get("description", "").split())
+            yield prefix + name, f"`{json.dumps(default, ensure_ascii=False)}`", text
 
 
 def main() -> None:

@@ -44,6 +44,12 @@ def load_configs(
     return tuple(configs)
 
 
+def expand_endpoint(endpoint: str, root: Path) -> str:
+    """Return an endpoint's name or address as it is; a catalogue on disk is a path like any other (`expand`)."""
+    is_path = "://" not in endpoint and any(c in endpoint for c in "/$.")
+    return str(expand(endpoint, root)) if is_path else endpoint
+
+
 def expand(path: str, root: Path) -> Path:
     """Expand `${NAME}` and `${NAME:-default}` from the environment; relative paths start at `root`."""
 

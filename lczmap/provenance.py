@@ -83,7 +83,8 @@ def summary(folder: Path, benchmarks: Path) -> str:
 def _facts(folder: Path) -> Iterator[str]:
     if (folder / "run.json").is_file():
         record = json.loads((folder / "run.json").read_text())
-        yield f"made from {record['sensors']}; {record['gaps']} of the area of interest has no class"
+        if {"sensors", "gaps"} <= set(record):  # records of earlier versions lack them
+            yield f"made from {record['sensors']}; {record['gaps']} of the area of interest has no class"
 
 
 def _products(folder: Path) -> Iterator[Path]:

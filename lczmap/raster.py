@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 import threading
 import warnings
 from collections import OrderedDict
@@ -43,7 +44,8 @@ REFLECTANCE_SCALE = 10_000  # DN per unit reflectance in stacks, as in Sentinel-
 _STATE_PREFIX = "LCZMAP_STATE_"
 _CHANNELS_TAG = "LCZMAP_CHANNELS"
 _AFFINE_TOLERANCE_PX = 0.01  # lets GDAL interpolate coordinates, which is exact in one CRS and five times faster
-_MOST_OPEN = 200  # rasters that a thread keeps open: 15 dates of 13 bands
+# rasters that a thread keeps open: 15 dates of 13 bands, fewer where the system allows few
+_MOST_OPEN = max(16, min(200, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // (2 * (os.cpu_count() or 1))))
 _OPEN = threading.local()
 _SAME_PIXEL = 1e-6  # pixels; less than the rounding of coordinates in metres
 _MARGIN_PX = 4  # source pixels read beyond the target, for the interpolation kernels

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lczmap.config import Config
-from lczmap.configfiles import expand, load_configs
+from lczmap.configfiles import expand, expand_endpoint, load_configs
 
 
 def load(tmp_path: Path, text: str, **overrides: object) -> Config:
@@ -100,6 +100,8 @@ def test_networks_to_compare_may_be_names(tmp_path: Path) -> None:
         (FETCHED.format("{source: gcs}", "{source: stac, channels: grd4}"), r"set `sentinel1\.calibration: gamma0`"),
         ("sentinel1: {dates: mean}", r"`dates: mean` needs `channels: grd4`"),
         ("sentinel2: {platform: landsat-8}", r"`sentinel2\.platform`"),
+        ("sentinel2: {endpoint: 'https://me:secret@host/v1'}", "credentials come from the environment"),
+        ("sentinel1: {endpoint: 'https://host/v1?key=secret'}", "without user, password and query"),
         ("city: Großstadt", "`city`"),
         ("city: [", "not valid YAML"),
         ("just text", "expected keys and values"),
@@ -122,6 +124,14 @@ def test_paths_take_environment_variables_and_start_at_the_clone(
         expand("${LCZ_DATA}/x", tmp_path)
     monkeypatch.setenv("LCZ_DATA", "/elsewhere")
     assert expand("${LCZ_DATA}/x", tmp_path) == Path("/elsewhere/x")
+
+
+def test_an_endpoint_may_be_a_catalogue_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LCZ_DATA", "/elsewhere")
+    for endpoint in ("earth_search", "https://host/v1", "http://127.0.0.1:80/stac"):
+        assert expand_endpoint(endpoint, tmp_path) == endpoint
+    assert expand_endpoint("data/catalog.json", tmp_path) == str(tmp_path / "data/catalog.json")
+    assert expand_endpoint("${LCZ_DATA}", tmp_path) == "/elsewhere"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def search_archive(
     relative_orbit: Annotated[int | None, typer.Option(help="of Sentinel-1")] = None,
     platform: Annotated[str, typer.Option(help="any, or such as sentinel-2b")] = "any",
     max_cloud: Annotated[float, typer.Option(help="of a Sentinel-2 scene, percent")] = 100.0,
-    max_dates: Annotated[int, typer.Option(help="how many dates, of each season")] = 12,
+    max_dates: Annotated[int | None, typer.Option(help="how many dates, of each season; none: all")] = None,
     season: Annotated[Literal["all", "local_summer", "dry", "four"], typer.Option(help="which months")] = "all",
     one_orbit: Annotated[bool, typer.Option(help="passes of one platform and relative orbit only")] = False,
     may_be_empty: Annotated[bool, typer.Option(help="finding nothing is no error")] = False,

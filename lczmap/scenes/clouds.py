@@ -77,15 +77,23 @@ def mask_name(scene: Scene, method: CloudMethod = "auto") -> str:
     return "s2cloudless+snow" if scene.sun is None else "s2cloudless+shadow+snow"
 
 
-def cloud_mask(scene: Scene, geobox: GeoBox, grid: Grid, *, method: CloudMethod = "auto") -> Bool:
+def cloud_mask(
+    scene: Scene,
+    geobox: GeoBox,
+    grid: Grid,
+    *,
+    method: CloudMethod = "auto",
+    shift_m: tuple[float, float] = (0.0, 0.0),
+) -> Bool:
     """Return (y, x) on `geobox` (in the grid's CRS), True where the scene shows no clear ground: cloud, shadow, snow.
 
     A scene's own mask says what it says; `mask_name` tells what is sought else. The same pixel centre gets the same
-    answer on every geobox. A pixel without data is not masked.
+    answer on every geobox. A pixel without data is not masked. `shift_m` moves a scene's own mask with its bands; what
+    s2cloudless finds is grown by more than bands are ever moved.
     """
     chosen = resolve_method(scene, method)
     if chosen == "source" and scene.cloud is not None:
-        return _flagged(scene.cloud, geobox)
+        return _flagged(scene.cloud, geobox, shift_m)
     if chosen == "s2cloudless":
         return _s2cloudless(scene, geobox, grid)
     return np.zeros(geobox.shape, np.bool_)
@@ -108,8 +116,8 @@ def read_asset(
     return digital * np.float32(asset.scale) + np.float32(asset.offset)
 
 
-def _flagged(mask: Asset, geobox: GeoBox) -> Bool:
-    values = read_asset(mask, geobox, "nearest")
+def _flagged(mask: Asset, geobox: GeoBox, shift_m: tuple[float, float]) -> Bool:
+    values = read_asset(mask, geobox, "nearest", shift_m=shift_m)
     return values > 0 if mask.values is None else np.isin(values, mask.values)
 
 

@@ -198,12 +198,14 @@ def _scene(entry: _SceneEntry, root: Path) -> Scene:
 def _asset(name: str, entry: _AssetEntry, defaults: _Defaults, root: Path) -> Asset:
     # keys of the asset win over the scene's defaults
     given = {**defaults.model_dump(exclude_unset=True), **entry.model_dump(exclude_unset=True)}
-    path = root / given.pop("path")
-    if not Path(file_on_disk(str(path))).is_file():
+    stated = given.pop("path")
+    inner = file_on_disk(stated)  # a zip file's path may be relative as well
+    path = stated.replace(f"{{{inner}}}", f"{{{root / inner}}}") if inner != stated else str(root / stated)
+    if not Path(file_on_disk(path)).is_file():
         raise ValueError(f"{name}: {path}: no such file")
     if given.get("unit") is None:
         raise ValueError(f"{name}: `unit` is missing (reflectance, linear, amplitude or dB)")
-    return Asset(path=str(path), **given)
+    return Asset(path=path, **given)
 
 
 def _cloud_defaults(defaults: _Defaults) -> _Defaults:

@@ -199,7 +199,7 @@ def _clear_bands(
 ) -> Float:
     pixels = np.stack([read_asset(scene.assets[band], window, "cubic", shift_m=shift_m) for band in bands])
     if np.isfinite(pixels).any():
-        pixels[:, cloud_mask(scene, window, grid, method=cloud_method)] = np.nan
+        pixels[:, cloud_mask(scene, window, grid, method=cloud_method, shift_m=shift_m)] = np.nan
     return pixels
 
 

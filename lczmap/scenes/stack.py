@@ -171,14 +171,14 @@ def _observe(
     if len(one.scenes) == 1:
         shown = np.asarray(np.isfinite(pictures[0]).all(axis=0))
         if shown.any():
-            shown &= ~cloud_mask(one.scenes[0], block, grid, method=options.clouds)
+            shown &= ~cloud_mask(one.scenes[0], block, grid, method=options.clouds, shift_m=shift_m)
         return pictures[0], shown
     chosen = seams(np.asarray(np.isfinite(pictures).all(axis=1)))
     clear = np.zeros(block.shape, np.bool_)
     for number, scene in enumerate(one.scenes):
         shown = chosen == number
         if shown.any():
-            clear |= shown & ~cloud_mask(scene, block, grid, method=options.clouds)
+            clear |= shown & ~cloud_mask(scene, block, grid, method=options.clouds, shift_m=shift_m)
     return np.take_along_axis(pictures, np.maximum(chosen, 0)[None, None], axis=0)[0], clear
 
 

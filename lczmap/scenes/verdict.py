@@ -113,8 +113,8 @@ def describe_still(sensor: str, reason: str) -> dict[str, Any]:
 def _describe_shift(shift: Shift) -> dict[str, Any]:
     """Return what a shift says, in metres east and north."""
     return {
-        "measured_east_m": _finite(shift.right * PIXEL_M),
-        "measured_north_m": _finite(-shift.down * PIXEL_M),
+        "measured_east_m": _finite(shift.right * PIXEL_M) if math.isfinite(shift.sigma) else None,
+        "measured_north_m": _finite(-shift.down * PIXEL_M) if math.isfinite(shift.sigma) else None,
         "sigma_m": _finite(shift.sigma * PIXEL_M),
         "contrast": round(shift.contrast, 1),
         "windows_used": sum(shift.agrees),

@@ -107,3 +107,15 @@ def test_a_footprint_across_the_antimeridian_covers_a_city_on_either_side() -> N
         grid = Grid(crs, west, 5_500_000.0, 120, 120, 10, 120, GRID.aoi)
         scene = found("a", "2024-06-01", bounds=(176.0, 48.0, -176.0, 51.0))
         assert names(choose([scene], replace(REQUEST, grid=grid), max_dates=1)) == ["a"]
+
+
+def test_a_tilted_swath_covers_what_it_shows_not_its_bounds() -> None:
+    west, south, _, north = WHOLE
+    corner = {"type": "Polygon", "coordinates": [[[west, south], [west, north], [west + 0.001, north], [west, south]]]}
+    scenes = [replace(found("sliver", "2024-05-01"), footprint=corner), found("whole", "2024-06-01")]
+    assert names(choose(scenes, REQUEST, max_dates=1)) == ["whole"]
+
+
+def test_without_a_limit_all_dates_are_taken() -> None:
+    dates = [found(str(month), f"2024-{month:02d}-01") for month in range(1, 13)]
+    assert len(choose(dates, REQUEST, max_dates=None)[0]) == 12

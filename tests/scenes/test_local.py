@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from tiny_archive import fields, make_grid, optical_scene
 
+from lczmap.scenes.clouds import read_asset
 from lczmap.scenes.local import read_archive
 
 
@@ -123,3 +126,21 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path, text):
 def test_a_missing_archive_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         read_archive(tmp_path / "nothing.yaml")
+
+
+def test_a_raster_in_a_zip_beside_the_description_is_read(tmp_path):
+    import zipfile
+
+    scene = optical_scene(tmp_path / "made", fields())
+    with zipfile.ZipFile(tmp_path / "scenes.zip", "w") as archive:
+        for band, asset in scene.assets.items():
+            archive.write(asset.path, f"{band}.tif")
+    assets = {band: {"path": f"/vsizip/{{scenes.zip}}/{band}.tif"} for band in scene.assets}
+    entry = {
+        "id": "zipped", "sensor": "sentinel-2", "platform": "sentinel-2a", "datetime": "2024-06-01T10:00:00Z",
+        "state": {"level": "L1C"}, "defaults": {"unit": "reflectance", "scale": 1e-4, "nodata": 0}, "assets": assets,
+    }  # fmt: skip
+    (tmp_path / "archive.yaml").write_text(yaml.safe_dump({"scenes": [entry]}))
+    (found,) = read_archive(tmp_path / "archive.yaml")
+    assert found.files == (str(tmp_path / "scenes.zip"),)
+    assert np.isfinite(read_asset(found.assets["B2"], make_grid().geobox, "nearest")).all()

@@ -118,11 +118,26 @@ def test_mixed_baselines_give_the_same_reflectance(server: Loopback, tmp_path: P
     np.testing.assert_allclose(pictures[2], pictures[0], atol=1e-6)
 
 
-def test_an_item_that_is_wrong_about_its_offset_is_refused(server: Loopback, tmp_path: Path) -> None:
+def test_an_item_that_is_wrong_about_its_offset_is_left_out_and_named(
+    server: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lying = {"s2:processing_baseline": "05.11", "earthsearch:boa_offset_applied": False}
     source = StacSource(serve(server, tmp_path, [optical_item(tmp_path, bands=BANDS, carried=0, **lying)]))
-    with pytest.raises(ArchiveError, match=r"below 0: the item is wrong .* sentinel-2-c1-l2a"):
-        source.fetch(only(source.search(request())), request(), tmp_path / "out")
+    assert source.fetch(only(source.search(request())), request(), tmp_path / "out") is None
+    said = capsys.readouterr().out
+    assert "S2C_one is left out" in said and "would have a reflectance below 0" in said and "sentinel-2-c1-l2a" in said
+
+
+def test_an_odd_item_does_not_hide_the_others(
+    server: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = optical_item(tmp_path, "odd", bands=BANDS)
+    del odd["properties"]["s2:processing_baseline"]
+    good = optical_item(tmp_path, "good", bands=BANDS)
+    assert [f.id for f in StacSource(serve(server, tmp_path, [odd, good])).search(request())] == ["good"]
+    assert "1 of 2 items are left out; the first: STAC item odd" in capsys.readouterr().out
+    with pytest.raises(ArchiveError, match="STAC item odd"):
+        StacSource(serve(server, tmp_path, [odd])).search(request())
 
 
 def test_a_catalogue_on_disk_gives_the_same_scene_as_the_api(server: Loopback, tmp_path: Path) -> None:

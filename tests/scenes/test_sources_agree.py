@@ -18,6 +18,7 @@ from lczmap.grid import tile_geobox, tiles
 from lczmap.raster import read_stack
 from lczmap.scenes.local import read_archive
 from lczmap.scenes.sources.fetch import fetch_scenes, read_found, search_archive
+from lczmap.scenes.sources.products.folder import ProductFolder
 from lczmap.scenes.sources.registry import make_source
 from lczmap.scenes.sources.source import Request, Source
 from lczmap.scenes.stack import OpticalOptions, stack_sentinel1, stack_sentinel2
@@ -136,3 +137,24 @@ def test_radar_of_stac_and_of_sentinel_hub_gives_the_same_stack(server: Loopback
         stack_sentinel1(scenes, GRID, tiles(GRID)[0], folder / "s1.tif", channels="grd4")
         pixels.append(read_stack(folder / "s1.tif").pixels)
     np.testing.assert_allclose(pixels[0], pixels[1], rtol=1e-4)
+
+
+def test_what_windows_depend_on_makes_another_folder_and_a_lost_window_is_fetched_again(tmp_path: Path) -> None:
+    items = tmp_path / "items"
+    items.mkdir()
+    endpoint = str(save_catalogue(items, [optical_item(items)]))
+    wish = Request(GRID, "sentinel-2", *PERIOD, S2_10.channels, level="L2A")
+    archive = tmp_path / "fetched" / "archive.yaml"
+    source = make_source("stac", endpoint=endpoint)
+    (found,) = search_archive(source, wish, tmp_path / "found.json", max_dates=1)
+    (first,) = fetch_scenes(source, [found], wish, archive)
+    Path(first.assets["B8"].path).unlink()
+    (second,) = fetch_scenes(source, [found], wish, archive)
+    assert second == first and Path(second.assets["B8"].path).is_file()
+    other = make_source("stac", endpoint=endpoint, collection="sentinel-2-l2a")
+    (third,) = fetch_scenes(other, [found], wish, archive)
+    assert third.assets["B8"].path != first.assets["B8"].path
+    products = [
+        ProductFolder(tmp_path, remove_noise=noise, geoid_m=geoid) for noise in (True, False) for geoid in (0.0, 45.0)
+    ]
+    assert len({one.key for one in products}) == 4

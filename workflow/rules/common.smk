@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from lczmap.aoi import bbox_aoi, read_aoi
 from lczmap.config import SEASONS, BoundingBox, Config, Model
-from lczmap.configfiles import expand, load_configs
+from lczmap.configfiles import expand, expand_endpoint, load_configs
 from lczmap.grid import Grid, latitude, make_grid, tiles
 from lczmap.scenes.seasons import months_of
 from lczmap.views import stack_file
@@ -175,7 +175,7 @@ def source_arguments(wildcards):
         "sensor": wildcards.sensor,
         "start": config.start,
         "end": config.end,
-        "endpoint": section.endpoint,
+        "endpoint": section.endpoint and expand_endpoint(section.endpoint, ROOT),
         "collection": section.collection,
         "bucket": getattr(section, "bucket", None),
         "folder": (
@@ -191,7 +191,12 @@ def search_arguments(wildcards):
     section = section_of(wildcards)
     options = {
         "platform": section.platform,
-        "max-dates": section.max_dates,
+        # every Sentinel-2 product on disk is there to be used; radar products are geocoded one by one
+        "max-dates": (
+            None
+            if (section.source, wildcards.sensor) == ("local", "sentinel-2")
+            else section.max_dates
+        ),
         "orbit": getattr(section, "orbit", None),
         "relative-orbit": getattr(section, "relative_orbit", None),
         "max-cloud": getattr(section, "max_cloud", None),

@@ -24,7 +24,7 @@ def search_archive(
     request: Request,
     out_path: Path,
     *,
-    max_dates: int,
+    max_dates: int | None,
     seasons: Sequence[tuple[int, ...]] = ((),),
     one_orbit: bool = False,
     may_be_empty: bool = False,
@@ -97,8 +97,11 @@ def fetch_scenes(source: Source, found: Sequence[Found], request: Request, archi
 def _fetch(source: Source, one: Found, request: Request, folder: Path) -> Scene | None:
     described = folder / ARCHIVE_NAME
     if described.is_file():
-        scenes = read_archive(described)
-        return scenes[0] if scenes else None
+        try:
+            scenes = read_archive(described)
+            return scenes[0] if scenes else None
+        except ValueError as error:  # a window is gone: fetch it again
+            print(f"  {one.id}: {error}; fetched again", flush=True)
     scene = source.fetch(one, request, folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_archive(described, [] if scene is None else [scene])
@@ -108,7 +111,7 @@ def _fetch(source: Source, one: Found, request: Request, folder: Path) -> Scene 
 def _fingerprint(source: Source, request: Request) -> str:
     """Return a folder name for windows of this source, place and kind: another city outline is another folder."""
     grid = request.grid
-    what = [source.name, grid.crs, grid.west, grid.north, grid.width, grid.height, request.bands, request.calibration]
+    what = [source.key, grid.crs, grid.west, grid.north, grid.width, grid.height, request.bands, request.calibration]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
 
 

@@ -23,6 +23,8 @@ BACKOFF_S = 1.0
 RETRY_AFTER_MAX_S = 60
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 60.0
+ANSWER_MAX_S = 300.0
+"""However slowly it comes, an answer ends by then."""
 AGAIN = (429, 500, 502, 503, 504)
 
 _REMEDIES = {
@@ -59,18 +61,30 @@ def session() -> requests.Session:
 def get_bytes(client: requests.Session, url: str, *, params: dict[str, str] | None = None) -> bytes:
     """Return the body of a GET; ArchiveError when it fails. A body that breaks off is asked for again."""
     for attempt in range(RETRIES + 1):
-        try:
-            answer = client.get(url, params=params, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
-            if answer.status_code != 200:
-                raise ArchiveError(failure(url, status=answer.status_code))
-            return answer.content  # urllib3 checks it against the length that was announced
-        except requests.exceptions.ChunkedEncodingError as error:
-            if attempt == RETRIES:
-                raise ArchiveError(failure(url, reason=_cause(error))) from error
-            time.sleep(BACKOFF_S * 2**attempt)
+        try:  # the session has its own attempts at getting an answer
+            answer = client.get(url, params=params, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), stream=True)
         except requests.RequestException as error:
             raise ArchiveError(failure(url, reason=_cause(error))) from error
+        with answer:
+            if answer.status_code != 200:
+                raise ArchiveError(failure(url, status=answer.status_code))
+            try:
+                return _body(answer, url)  # urllib3 checks it against the length that was announced
+            except requests.RequestException as error:
+                if attempt == RETRIES:
+                    raise ArchiveError(failure(url, reason="the answer broke off")) from error
+        time.sleep(BACKOFF_S * 2**attempt)
     raise AssertionError("not reached")
+
+
+def _body(answer: requests.Response, url: str) -> bytes:
+    ends = time.monotonic() + ANSWER_MAX_S
+    parts = []
+    for part in answer.iter_content(1 << 16):
+        parts.append(part)
+        if time.monotonic() > ends:
+            raise ArchiveError(failure(url, reason=f"the answer took longer than {ANSWER_MAX_S:g} s"))
+    return b"".join(parts)
 
 
 def get_json(client: requests.Session, url: str, *, params: dict[str, str] | None = None) -> Any:

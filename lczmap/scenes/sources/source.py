@@ -56,7 +56,8 @@ class Found:
     """One scene that an archive has: enough to choose by, and in `item` what the source needs to fetch it.
 
     `item` is JSON without credentials or signed addresses, so that it can be written down and used again.
-    `bounds` are (west, south, east, north) in degrees; west > east crosses the antimeridian.
+    `bounds` are (west, south, east, north) in degrees; west > east crosses the antimeridian. `footprint` is the
+    GeoJSON geometry in degrees, where the archive states one: a swath fills its bounds only in part.
     """
 
     id: str
@@ -69,12 +70,18 @@ class Found:
     cloud_cover: float | None
     bounds: tuple[float, float, float, float]
     item: Mapping[str, Any] = field(default_factory=dict)
+    footprint: Mapping[str, Any] | None = None
 
 
 class Source(Protocol):
-    """An archive of scenes."""
+    """An archive of scenes.
+
+    `name` is for people; `key` holds what its windows depend on besides the request: another key, another folder.
+    """
 
     name: str
+
+    key: str
 
     def search(self, request: Request) -> list[Found]:
         """Return all scenes of the sensor, level and period that touch the city; ArchiveError when it cannot."""

@@ -129,8 +129,11 @@ def held_products(objects: Mapping[str, int]) -> list[Held]:
 
 
 def best_of(held: Iterable[Held], wanted: Wanted) -> Held | None:
-    """Return the product that the item is: newest baseline, then the item's datastrip, then the last processed."""
-    return max(held, key=lambda h: (h.baseline, h.strip == wanted.strip, h.processed), default=None)
+    """Return the product that the item is: its datastrip, then the newest baseline, then the last processed.
+
+    A datatake may be cut into two datastrips on one tile, each with one part of it.
+    """
+    return max(held, key=lambda h: (h.strip == wanted.strip, h.baseline, h.processed), default=None)
 
 
 def _held(match: re.Match[str], inside: Mapping[str, int]) -> Held | None:

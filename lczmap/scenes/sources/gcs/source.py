@@ -31,6 +31,7 @@ from lczmap.scenes.sources.gcs.bucket import BUCKET_URL, Bucket, best_of, held_p
 from lczmap.scenes.sources.products.s2_metadata import NODATA_DN, describe, parse_product, parse_tile
 from lczmap.scenes.sources.source import MARGIN_M, ArchiveError, Found, Request, clip_lattice
 from lczmap.scenes.sources.stac.search import search_api
+from lczmap.scenes.sources.stac.source import ENDPOINTS
 
 ENDPOINT = "https://earth-search.aws.element84.com/v1"
 COLLECTION = "sentinel-2-l1c"
@@ -46,12 +47,15 @@ T = TypeVar("T")
 
 
 class GcsSource:
-    """Google's bucket, searched through a STAC API: `endpoint`; `bucket` is the address of its objects."""
+    """Google's bucket, searched through a STAC API.
+
+    `endpoint` is the API's address or a name of `stac.source.ENDPOINTS`; `bucket` is the address of the objects.
+    """
 
     def __init__(self, endpoint: str | None = None, bucket: str | None = None) -> None:
-        self.endpoint = endpoint or ENDPOINT
+        self.endpoint = ENDPOINTS[endpoint].url if endpoint in ENDPOINTS else endpoint or ENDPOINT
         self.bucket = Bucket((bucket or BUCKET_URL).rstrip("/"))
-        self.name = "gcs"
+        self.name, self.key = "gcs", f"gcs {self.bucket.url}"
 
     def search(self, request: Request) -> list[Found]:
         """Return the scenes that the catalogue lists and the bucket holds; prints how many it does not hold.
@@ -132,6 +136,7 @@ class GcsSource:
             relative_orbit=properties.get("sat:relative_orbit"),
             cloud_cover=properties.get("eo:cloud_cover"),
             bounds=_bounds(item),
+            footprint=item.get("geometry"),
             item={
                 "catalogued": item["id"],
                 "product_xml": held.product_xml,

@@ -27,6 +27,8 @@ class ProductFolder:
     ) -> None:
         self.folder, self.remove_noise, self.dem, self.geoid_m = folder, remove_noise, dem, geoid_m
         self.name = f"products of {folder.name}"
+        stamp = None if dem is None else dem.stat().st_mtime_ns if dem.is_file() else 0
+        self.key = f"{folder.resolve()} {remove_noise} {dem} {stamp} {geoid_m}"
 
     def search(self, request: Request) -> list[Found]:
         """Return the products of the request's sensor; ArchiveError when the folder is not there or holds none."""
@@ -34,6 +36,7 @@ class ProductFolder:
             raise ArchiveError(f"{self.folder}: expected a folder of SAFE products, an archive.yaml, or a GUL folder")
         if is_gul(self.folder):
             scenes = [scene for scene in read_gul(self.folder) if scene.sensor == request.sensor]
+            scenes = [scene for scene in scenes if scene.state.get("level") in (None, request.level)]
             return [_found(scene, _scene_bounds(scene), {"gul": str(self.folder)}) for scene in scenes]
         if request.sensor == "sentinel-1":
             return [self._radar(path, request) for path in find_grd(self.folder)]

@@ -176,6 +176,10 @@ def _check_dem(dem: Path, geoid_m: float, target: GeoBox) -> None:
             f"{dem}: expected heights above the WGS84 ellipsoid, got {crs.name}; convert them, or give the geoid's "
             "height over the ellipsoid at the city"
         )
+    if geoid_m == 0:
+        print(
+            f"{dem.name}: heights count as metres above the WGS84 ellipsoid; from sea level, set `geoid_m`", flush=True
+        )
     covered, wanted = box(*footprint(own, str(target.crs))), box(*target.boundingbox)
     if not covered.contains(wanted):
         raise ValueError(

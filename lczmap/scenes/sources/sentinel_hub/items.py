@@ -92,6 +92,7 @@ def _found(item: Mapping[str, Any], request: Request, pixels: Mapping[str, str])
             relative_orbit=None if orbit is None else int(orbit),
             cloud_cover=None if cloud is None else float(cloud),
             bounds=(west, south, east, north),
+            footprint=item.get("geometry"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArchiveError(

@@ -86,7 +86,7 @@ class SentinelHubSource:
     def __init__(self, endpoint: str | None = None, *, upsampling: Upsampling = "cubic") -> None:
         self.endpoint, self.upsampling = endpoint, upsampling
         self._where = without_query(endpoint) if endpoint else "profile"
-        self.name = f"Sentinel Hub ({self._where}, 20 m bands by {upsampling})"
+        self.name = self.key = f"Sentinel Hub ({self._where}, 20 m bands by {upsampling})"
         self._made: Client | None = None
         self._lock = threading.Lock()
 

@@ -81,6 +81,7 @@ def _found(item: Item, provider: str) -> Found:
         relative_orbit=None if orbit is None else int(orbit),
         cloud_cover=None if cloud is None else float(cloud),
         bounds=_bounds(item["bbox"]),
+        footprint=item.get("geometry"),
         item={
             "collection": item.get("collection"),
             "sun": _sun(said),

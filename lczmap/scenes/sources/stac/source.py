@@ -21,7 +21,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from lczmap.channels import S2_RESOLUTION_M
-from lczmap.raster import lattice, read_part, write_cells
+from lczmap.raster import lattice, read_onto, read_part, write_cells
 from lczmap.scenes.catalogue import Asset, Scene
 from lczmap.scenes.sources.http import without_query
 from lczmap.scenes.sources.products.s2_metadata import SCL_NOT_CLEAR
@@ -54,7 +54,7 @@ class Endpoint:
 
 
 ENDPOINTS = {
-    "earth_search": Endpoint("https://earth-search.aws.element84.com/v1", {"L2A": "sentinel-2-l2a"}),
+    "earth_search": Endpoint("https://earth-search.aws.element84.com/v1", {"L2A": "sentinel-2-c1-l2a"}),
     "planetary_computer": Endpoint(
         "https://planetarycomputer.microsoft.com/api/stac/v1",
         {"L2A": "sentinel-2-l2a", "gamma0": "sentinel-1-rtc"},
@@ -66,8 +66,8 @@ ENDPOINTS = {
 }
 _USUAL_COLLECTIONS = {"L1C": "sentinel-2-l1c", "L2A": "sentinel-2-l2a", "gamma0": "sentinel-1-rtc"}
 _CHECKED_BANDS = ("B3", "B4", "B2")
-_SHARE_BELOW_OFFSET = 0.1
-"""More green pixels than this below +1000 DN would be darker than nothing: the DN do not carry the offset."""
+_SHARE_BELOW_OFFSET = 0.02
+"""More clear green pixels than this below +1000 DN would be darker than nothing: the DN do not carry the offset."""
 
 
 class StacSource:
@@ -84,6 +84,7 @@ class StacSource:
     ) -> None:
         self.endpoint, self.collection, self.signer = endpoint, collection, signer
         self.name = f"stac {without_query(endpoint)}" if endpoint else "stac"
+        self.key = f"stac {endpoint} {collection}"
 
     def search(self, request: Request) -> list[Found]:
         """Return the scenes of sensor, level and period around the city; ArchiveError when it cannot have them."""
@@ -91,7 +92,7 @@ class StacSource:
         items = of_sensor(self._items(request), request, self._where(request))
         if request.sensor == "sentinel-1":
             items = terrain_corrected(items)
-        found = in_period([found_scene(item, provider=self._provider(request)) for item in items], request)
+        found = in_period(self._scenes(items, request), request)
         found = complete(of_level(found, request, self._where(request)), request)
         return sorted(found, key=lambda scene: (scene.datetime, scene.id))
 
@@ -124,8 +125,25 @@ class StacSource:
             if not paths and not _has_pixels(path):
                 return None
             paths[band] = path
-        _check_offset(found, files, paths)
+        if _lacks_its_offset(found, files, paths):
+            return None
         return _scene(found, files, paths)
+
+    def _scenes(self, items: Sequence[Item], request: Request) -> list[Found]:
+        # an odd item must not hide the others; when all are odd, the first says why
+        found, odd = [], []
+        for item in items:
+            try:
+                found.append(found_scene(item, provider=self._provider(request)))
+            except ArchiveError as error:
+                odd.append(error)
+        if odd and not found:
+            raise odd[0]
+        if odd:
+            print(
+                f"warning: {self.name}: {len(odd)} of {len(items)} items are left out; the first: {odd[0]}", flush=True
+            )
+        return found
 
     def _endpoint(self, request: Request) -> str:
         default = "earth_search" if request.sensor == "sentinel-2" else "planetary_computer"
@@ -188,19 +206,26 @@ def _has_pixels(path: Path) -> bool:
     return bool(_valid(pixels).any())
 
 
-def _check_offset(found: Found, files: dict[str, BandFile], paths: dict[str, Path]) -> None:
+def _lacks_its_offset(found: Found, files: dict[str, BandFile], paths: dict[str, Path]) -> bool:
+    """Say whether the pixels contradict an item that says their DN carry +1000; prints that the scene is left out."""
     band = next((b for b in _CHECKED_BANDS if b in paths), None)
     if band is None or files[band].offset != S2_OFFSET:
-        return
-    pixels, _ = read_part(paths[band])
-    digital = pixels[_valid(pixels)]
+        return False
+    pixels, own = read_part(paths[band])
+    seen = _valid(pixels)
+    if "SCL" in paths:  # clouds and snow are bright whatever the offset
+        classes = read_onto(paths["SCL"], own, resampling="nearest")
+        seen &= ~np.isin(classes, SCL_NOT_CLEAR) & np.isfinite(classes)
+    digital = pixels[seen]
     share = np.count_nonzero(digital * files[band].scale + files[band].offset < 0) / max(digital.size, 1)
     if share > _SHARE_BELOW_OFFSET:
-        raise ArchiveError(
-            f"{found.id}: its item says that DN carry +1000, but {share:.0%} of the pixels of {band} would have "
-            "a reflectance below 0: the item is wrong (known of Earth Search's sentinel-2-l2a); "
-            "choose the collection sentinel-2-c1-l2a, or the endpoint planetary_computer"
+        print(
+            f"warning: {found.id} is left out: its item says that DN carry +1000, but {share:.0%} of the clear pixels "
+            f"of {band} would have a reflectance below 0 (known of Earth Search's sentinel-2-l2a; its collection "
+            "sentinel-2-c1-l2a and planetary_computer are sound)",
+            flush=True,
         )
+    return bool(share > _SHARE_BELOW_OFFSET)
 
 
 def _scene(found: Found, files: dict[str, BandFile], paths: dict[str, Path]) -> Scene:
