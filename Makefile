@@ -18,11 +18,12 @@ demo: setup ## map the simulated demo city
 	PATH="$(abspath $(BIN)):$$PATH" snakemake --cores $(CORES)
 	$(BIN)/python -m lczmap summarise-run results/demo/*/
 
-test: setup ## run all tests
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+test: unit-test ## run all tests
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m workflow
 
-unit-test: setup ## run the tests that do not start Snakemake
-	$(BIN)/python -m pytest -m "not workflow"
+# one thread each: libraries that use all cores get in each other's way
+unit-test: setup ## run the tests that do not start Snakemake, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow" -n auto --dist loadfile
 
 lint: setup ## formatting, lint and types
 	$(BIN)/ruff format --check .
