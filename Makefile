@@ -18,10 +18,10 @@ demo: setup ## map the simulated demo city
 	PATH="$(abspath $(BIN)):$$PATH" snakemake --cores $(CORES)
 	$(BIN)/python -m lczmap summarise-run results/demo/*/
 
+# One thread for each process: libraries that use all cores get in each other's way
 test: unit-test ## run all tests
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m workflow
+	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m workflow -n 2 --dist loadfile
 
-# one thread each: libraries that use all cores get in each other's way
 unit-test: setup ## run the tests that do not start Snakemake, on all cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow" -n auto --dist loadfile
 
