@@ -99,6 +99,13 @@ def test_networks_to_compare_may_be_names(tmp_path: Path) -> None:
         (FETCHED.format("{source: gcs}", "{source: stac, calibration: gamma0}"), "has intensities only; set"),
         (FETCHED.format("{source: gcs}", "{source: stac, channels: grd4}"), r"set `sentinel1\.calibration: gamma0`"),
         ("sentinel1: {dates: mean}", r"`dates: mean` needs `channels: grd4`"),
+        (FETCHED.format("{source: gcs}", "{source: slc, provider: local}"), r"needs `sentinel1\.archive`, the folder"),
+        (FETCHED.format("{source: gcs}", "{source: slc, calibration: gamma0}"), r"set `sentinel1\.calibration: sigma0`"),
+        (FETCHED.format("{source: gcs}", "{source: slc, channels: rsnnet9, backend: snap}"), "so2sat8 only"),
+        (
+            FETCHED.format("{source: gcs}", "{source: sentinelhub, channels: grd4, dem: glo30}"),
+            r"`sentinel1\.dem` is for products on disk",
+        ),
         ("sentinel2: {platform: landsat-8}", r"`sentinel2\.platform`"),
         ("sentinel2: {endpoint: 'https://me:secret@host/v1'}", "credentials come from the environment"),
         ("sentinel1: {endpoint: 'https://host/v1?key=secret'}", "without user, password and query"),

@@ -94,10 +94,13 @@ def stack_sentinel1(
     dates: Dates = "single",
     max_dates: int = 3,
     number: int = 1,
+    placed: Sequence[Scene] | None = None,
 ) -> None:
     """Write a tile's radar channels, each pass moved by its measured shift, in linear power.
 
-    `channels` is `so2sat8` or `grd4`, `shifts` the content of coregistration.json, None for no correction. `dates`:
+    `channels` names the channel set, `shifts` is the content of coregistration.json, None for no correction. `placed`
+    are the same scenes with pixels that were made at that shift (slc/batch.py), so that nothing is left to move.
+    `dates`:
     `single` is the best pass (`rank_passes`); `softmax` the best pass number `number` (from 1) of `max_dates`, each of
     which is classified on its own; `mean` the mean power of up to `max_dates` passes of the best one's platform,
     relative orbit and state, where all of them show a pixel; its number of looks is theirs together. Without a
@@ -113,10 +116,13 @@ def stack_sentinel1(
     if len(used) > 1 and any(channel_kind(name) == "complex" for name in names):
         raise ValueError(f"the channels {channels} hold complex amplitudes of one date; use grd4, or `dates: softmax`")
     moves = [(0.0, 0.0) if shifts is None else applied_shift(shifts, one.id) for one in used]
+    read = (
+        list(zip(used, moves, strict=True)) if placed is None else [(_placed(one, placed), (0.0, 0.0)) for one in used]
+    )
 
     def make_block(block: GeoBox) -> Float:
-        total = radar_block(used[0], block, channels, moves[0])
-        for one, shift_m in zip(used[1:], moves[1:], strict=True):
+        total = radar_block(read[0][0], block, channels, read[0][1])
+        for one, shift_m in read[1:]:
             total += radar_block(one, block, channels, shift_m)
         return total / np.float32(len(used))
 
@@ -199,6 +205,14 @@ def _sentinel2_state(scenes: Sequence[Scene], options: OpticalOptions) -> dict[s
         "composite": options.method,
         "upsampling": options.upsampling,
     }
+
+
+def _placed(one: Overpass, placed: Sequence[Scene]) -> Overpass:
+    ids = [scene.id for scene in one.scenes]
+    found = tuple(scene for scene in placed if scene.id in ids)
+    if len(found) != len(ids):
+        raise ValueError(f"expected the placed scenes {ids}, got {[scene.id for scene in found]}; place them again")
+    return Overpass(found)
 
 
 def _sentinel1_state(used: Sequence[Overpass], moves: Sequence[tuple[float, float]]) -> dict[str, str]:

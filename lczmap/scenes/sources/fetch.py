@@ -14,13 +14,13 @@ from lczmap.files import write_json
 from lczmap.scenes.catalogue import Scene
 from lczmap.scenes.local import ARCHIVE_NAME, read_archive, write_archive
 from lczmap.scenes.sources.choose import choose
-from lczmap.scenes.sources.source import ArchiveError, Found, Request, Source
+from lczmap.scenes.sources.source import ArchiveError, Found, Request, Searchable, Source
 
 THREADS = 4
 
 
 def search_archive(
-    source: Source,
+    source: Searchable,
     request: Request,
     out_path: Path,
     *,

@@ -73,15 +73,10 @@ class Found:
     footprint: Mapping[str, Any] | None = None
 
 
-class Source(Protocol):
-    """An archive of scenes.
-
-    `name` is for people; `key` holds what its windows depend on besides the request: another key, another folder.
-    """
+class Searchable(Protocol):
+    """An archive that can be searched; `name` is for people."""
 
     name: str
-
-    key: str
 
     def search(self, request: Request) -> list[Found]:
         """Return all scenes of the sensor, level and period that touch the city; ArchiveError when it cannot."""
@@ -90,6 +85,15 @@ class Source(Protocol):
     def cost(self, found: Sequence[Found], request: Request) -> str:
         """Return what fetching these scenes will cost, one sentence for a person."""
         ...
+
+
+class Source(Searchable, Protocol):
+    """An archive of scenes.
+
+    `key` holds what its windows depend on besides the request: another key, another folder.
+    """
+
+    key: str
 
     def fetch(self, found: Found, request: Request, folder: Path) -> Scene | None:
         """Write a scene's window around the city into `folder` and describe it; None where it has no pixel there.

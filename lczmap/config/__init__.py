@@ -1,0 +1,27 @@
+"""What a city run computes: every key with its type, unit and default. Nothing here says how or where to run.
+
+configfiles.py reads it from YAML. Snakemake needs it when it parses, so this package imports pydantic only.
+"""
+
+from lczmap.config.parts import PRETRAINED, BoundingBox, Map, Model, Simulation, Training
+from lczmap.config.run import Config
+from lczmap.config.section import Section, Sensor
+from lczmap.config.sensors import NAMED_HEIGHTS, NETWORK, ORBIT_KINDS, SEASONS, Sentinel1, Sentinel2
+
+__all__ = [
+    "NAMED_HEIGHTS",
+    "NETWORK",
+    "ORBIT_KINDS",
+    "PRETRAINED",
+    "SEASONS",
+    "BoundingBox",
+    "Config",
+    "Map",
+    "Model",
+    "Section",
+    "Sensor",
+    "Sentinel1",
+    "Sentinel2",
+    "Simulation",
+    "Training",
+]
