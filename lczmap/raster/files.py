@@ -40,10 +40,13 @@ _GTIFF = {
 
 
 @contextmanager
-def opened(path: Path | str, *, keep: bool = False) -> Iterator[Any]:
-    """Open a raster and close it at the end, unless it shall be kept; ValueError with the remedy when it cannot be."""
+def opened(path: Path | str, *, keep: bool = False, driver: str | None = None) -> Iterator[Any]:
+    """Open a raster and close it at the end, unless it shall be kept; ValueError with the remedy when it cannot be.
+
+    `driver` is the only GDAL driver that may open it, None for any.
+    """
     try:
-        source = rasterio.open(path)
+        source = rasterio.open(path, driver=driver)
     except RasterioIOError as error:
         missing = isinstance(path, Path) and not path.exists()
         remedy = "no such file" if missing else f"not a readable raster ({error}); fetch or make it again"

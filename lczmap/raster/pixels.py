@@ -137,12 +137,25 @@ def read_part(
             raise ValueError(f"{path}: the raster is corrupt ({error}); fetch or make it again") from error
 
 
-def read_window(path: Path | str, rows: slice, cols: slice, *, band: int = 1) -> npt.NDArray[Any]:
+def read_window(
+    path: Path | str,
+    rows: slice,
+    cols: slice,
+    *,
+    band: int = 1,
+    shape: tuple[int, int] | None = None,
+    driver: str | None = None,
+) -> npt.NDArray[Any]:
     """Return the digital numbers (rows, cols) of a window of a raster that need not have a georeference.
 
-    ValueError for a raster that cannot be read, or that is smaller than the window.
+    Complex integers become complex64. `shape` (rows, cols) is what the whole raster must have; `driver` the only
+    GDAL driver that may open it: with "GTiff", no file that points to others is followed. ValueError for a raster
+    that cannot be read, that is smaller than the window, or not of that shape.
     """
-    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning), opened(path) as source:
+    quiet = warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning)
+    with quiet, opened(path, driver=driver) as source:
+        if shape is not None and source.shape != shape:
+            raise ValueError(f"{path}: expected {shape} pixels, the raster has {source.shape}; fetch or make it again")
         if rows.start < 0 or cols.start < 0 or rows.stop > source.height or cols.stop > source.width:
             raise ValueError(
                 f"{path}: expected at least {rows.stop} × {cols.stop} pixels, the raster has {source.height} × "

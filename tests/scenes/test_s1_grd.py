@@ -2,6 +2,7 @@ import itertools
 import math
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -297,6 +298,24 @@ def test_broken_annotation_is_named(flat: Path, tmp_path: Path, name: str, old: 
     (safe / name).write_text(changed)
     with pytest.raises(ValueError, match=message):
         read_grd(safe, GRID, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.safe", "annotation/s1d-iw-grd-vv.xml", "annotation/calibration/noise-s1d-iw-grd-vv.xml"]
+)
+def test_entities_are_refused(flat: Path, tmp_path: Path, name: str) -> None:
+    safe = Path(shutil.copytree(flat, tmp_path / flat.name))
+    (safe / name).write_text('<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]>' + (safe / name).read_text())
+    with pytest.raises(ValueError, match="expected XML without a document type and entities"):
+        read_grd(safe, GRID, tmp_path / "out")
+
+
+def test_zip_that_leads_elsewhere_is_refused(flat: Path, tmp_path: Path) -> None:
+    packed = tiny.zipped(flat, tmp_path)
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("../outside.txt", "outside")
+    with pytest.raises(ValueError, match="which leads elsewhere"):
+        read_header(packed)
 
 
 def test_products_are_found_at_any_depth(flat: Path, tmp_path: Path) -> None:

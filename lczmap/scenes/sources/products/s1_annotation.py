@@ -1,8 +1,7 @@
-"""What the XML files of a Sentinel-1 GRD product say: manifest, annotation, calibration, noise.
+"""What the manifest and the annotation of a Sentinel-1 GRD product say; calibration and noise are read as for SLC.
 
-Element names as documented in ESA's "Sentinel-1 Product Specification" (S1-RS-MDA-52-7441) and seen in real products;
-the noise annotation of processors before 2.9 (one `noiseVectorList`) as documented there, not seen. Every parser
-takes the text and a name for messages, and raises ValueError naming the element that is missing.
+Element names as documented in ESA's "Sentinel-1 Product Specification" (S1-RS-MDA-52-7441) and seen in real products.
+Every parser takes the text and a name for messages, and raises ValueError naming the element that is missing.
 """
 
 from __future__ import annotations
@@ -10,43 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import numpy as np
 import numpy.typing as npt
 
 from lczmap.sar.grd import GridPoints, GroundRange
-from lczmap.sar.grd_radiometry import AzimuthNoise, Noise, Vectors
-from lczmap.scenes.catalogue import utc_text
+from lczmap.sar.safe import manifest
+from lczmap.sar.safe.elements import moment_at, number_at, numbers_at, parse_xml, text_at, whole_at
+from lczmap.sar.safe.manifest import Parts
+from lczmap.sar.safe.tables import parse_calibration, parse_noise
+
+__all__ = ["Annotation", "Manifest", "parse_annotation", "parse_calibration", "parse_manifest", "parse_noise"]
 
 Double = npt.NDArray[np.float64]
 
 SPEED_OF_LIGHT = 299_792_458.0  # m / s
-_LUT = {"sigma0": "sigmaNought", "gamma0": "gamma"}
+_EPOCH = datetime(2000, 1, 1)  # any will do: only differences of times are used
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The files of one polarisation, relative to the product's folder; None where the manifest names none."""
+class Manifest(manifest.Manifest):
+    """What manifest.safe says, and the files of each image."""
 
-    measurement: str
-    annotation: str
-    calibration: str | None
-    noise: str | None
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What manifest.safe says. `bounds` are (west, south, east, north) in degrees, west > east across 180°."""
-
-    product_type: str
-    mode: str
-    platform: str
-    datetime: str
-    orbit_direction: str
-    relative_orbit: int
-    processor: str
-    bounds: tuple[float, float, float, float]
     parts: tuple[Parts, ...]
 
 
@@ -64,96 +49,33 @@ class Annotation:
 
 def parse_manifest(text: bytes, name: str) -> Manifest:
     """Read manifest.safe."""
-    root = _parse(text, name)
-    platform = f"{_text(root, './/{*}platform/{*}familyName', name)}{_text(root, './/{*}platform/{*}number', name)}"
-    software = root.find(".//{*}processing/{*}facility/{*}software")
-    start = _text(root, ".//{*}acquisitionPeriod/{*}startTime", name)
-    return Manifest(
-        product_type=_text(root, ".//{*}productType", name),
-        mode=_text(root, ".//{*}instrumentMode/{*}mode", name),
-        platform=platform.lower(),
-        datetime=utc_text(datetime.fromisoformat(start)),
-        orbit_direction=_text(root, ".//{*}orbitProperties/{*}pass", name).lower(),
-        relative_orbit=int(_text(root, ".//{*}relativeOrbitNumber[@type='start']", name)),
-        processor="unknown" if software is None else f"{software.get('name')} {software.get('version')}",
-        bounds=_bounds(_text(root, ".//{*}footPrint/{*}coordinates", name)),
-        parts=_parts(root, name),
-    )
+    root = parse_xml(text, name)
+    common = manifest.read_manifest(root, name)
+    return Manifest(**vars(common), parts=_parts(root, common.files, name))
 
 
 def parse_annotation(text: bytes, name: str) -> Annotation:
     """Read the annotation of one polarisation."""
-    root = _parse(text, name)
+    root = parse_xml(text, name)
     image = "imageAnnotation/imageInformation/"
-    start = _time(_text(root, image + "productFirstLineUtcTime", name))
-    interval = float(_text(root, image + "azimuthTimeInterval", name))
-    spacing = tuple(float(_text(root, f"{image}{axis}PixelSpacing", name)) for axis in ("azimuth", "range"))
+    start = _time(root, image + "productFirstLineUtcTime", name)
+    interval = number_at(root, image + "azimuthTimeInterval", name)
+    azimuth, across = (number_at(root, f"{image}{axis}PixelSpacing", name) for axis in ("azimuth", "range"))
     return Annotation(
-        polarisation=_text(root, "adsHeader/polarisation", name),
-        lines=int(_text(root, image + "numberOfLines", name)),
-        pixels=int(_text(root, image + "numberOfSamples", name)),
-        spacing_m=(spacing[0], spacing[1]),
+        polarisation=text_at(root, "adsHeader/polarisation", name),
+        lines=whole_at(root, image + "numberOfLines", name),
+        pixels=whole_at(root, image + "numberOfSamples", name),
+        spacing_m=(azimuth, across),
         points=_grid_points(root, name),
-        ground_range=_ground_range(root, name, start, interval, spacing[1]),
+        ground_range=_ground_range(root, name, start, interval, across),
     )
 
 
-def parse_calibration(text: bytes, name: str, calibration: str) -> Vectors:
-    """Read the amplitude A of a calibration: sigma0 from `sigmaNought`, gamma0 from `gamma`."""
-    if calibration not in _LUT:
-        raise ValueError(f"{name}: expected calibration {' or '.join(_LUT)}, got {calibration!r}")
-    root = _parse(text, name)
-    return _vectors(root, "calibrationVectorList/calibrationVector", _LUT[calibration], name)
+def _time(element: Element, path: str, name: str) -> float:
+    return (moment_at(element, path, name) - _EPOCH).total_seconds()
 
 
-def parse_noise(text: bytes, name: str) -> Noise:
-    """Read thermal noise, of the present format (range times azimuth) or that of processors before 2.9."""
-    root = _parse(text, name)
-    if root.find("noiseVectorList") is not None:
-        return Noise(_vectors(root, "noiseVectorList/noiseVector", "noiseLut", name))
-    across = _vectors(root, "noiseRangeVectorList/noiseRangeVector", "noiseRangeLut", name)
-    along = root.findall("noiseAzimuthVectorList/noiseAzimuthVector")
-    return Noise(across, tuple(_azimuth_noise(element, name) for element in along))
-
-
-def _parse(text: bytes, name: str) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"{name}: not readable XML ({error}); get the product again") from error
-
-
-def _text(element: ElementTree.Element, path: str, name: str) -> str:
-    found = element.findtext(path)
-    if found is None:
-        raise ValueError(f"{name}: expected an element {path.replace('{*}', '')}, found none; get the product again")
-    return found.strip()
-
-
-def _numbers(element: ElementTree.Element, path: str, name: str) -> Double:
-    return np.array(_text(element, path, name).split(), dtype=np.float64)
-
-
-def _time(text: str) -> float:
-    # seconds; only differences are used, so no zone is needed
-    return (datetime.fromisoformat(text) - datetime(2000, 1, 1)).total_seconds()
-
-
-def _bounds(coordinates: str) -> tuple[float, float, float, float]:
-    corners = [pair.split(",") for pair in coordinates.split()]
-    latitude, longitude = [float(c[0]) for c in corners], [float(c[1]) for c in corners]
-    if max(longitude) - min(longitude) > 180:
-        longitude = [lon % 360 for lon in longitude]
-    west, east = (lon - 360 if lon > 180 else lon for lon in (min(longitude), max(longitude)))
-    return west, min(latitude), east, max(latitude)
-
-
-def _parts(root: ElementTree.Element, name: str) -> tuple[Parts, ...]:
-    files = {}
-    for item in root.iterfind(".//{*}dataObject"):
-        location = item.find(".//{*}fileLocation")
-        if location is not None:
-            files[item.get("ID", "")] = location.get("href", "").removeprefix("./")
+def _parts(root: Element, files: Mapping[str, str], name: str) -> tuple[Parts, ...]:
     units = root.iterfind(".//{*}contentUnit[@repID='s1Level1MeasurementSchema']")
     images = [unit for unit in units if unit.get("dmdID")]
     if not images:
@@ -161,7 +83,7 @@ def _parts(root: ElementTree.Element, name: str) -> tuple[Parts, ...]:
     return tuple(_part(unit, files, name) for unit in images)
 
 
-def _part(unit: ElementTree.Element, files: Mapping[str, str], name: str) -> Parts:
+def _part(unit: Element, files: Mapping[str, str], name: str) -> Parts:
     pointer = unit.find("{*}dataObjectPointer")
     measurement = None if pointer is None else files.get(pointer.get("dataObjectID", ""))
     described = [token.removesuffix("Annotation") for token in unit.get("dmdID", "").split()]
@@ -175,11 +97,11 @@ def _part(unit: ElementTree.Element, files: Mapping[str, str], name: str) -> Par
 _KINDS = ("product", "calibration", "noise")
 
 
-def _grid_points(root: ElementTree.Element, name: str) -> GridPoints:
+def _grid_points(root: Element, name: str) -> GridPoints:
     points = root.findall("geolocationGrid/geolocationGridPointList/geolocationGridPoint")
 
     def column(tag: str) -> Double:
-        return np.array([float(_text(point, tag, name)) for point in points])
+        return np.array([number_at(point, tag, name) for point in points])
 
     return GridPoints(
         line=column("line"),
@@ -192,39 +114,16 @@ def _grid_points(root: ElementTree.Element, name: str) -> GridPoints:
     )
 
 
-def _ground_range(root: ElementTree.Element, name: str, start: float, interval: float, spacing_m: float) -> GroundRange:
+def _ground_range(root: Element, name: str, start: float, interval: float, spacing_m: float) -> GroundRange:
     records = root.findall("coordinateConversion/coordinateConversionList/coordinateConversion")
     if not records:
         raise ValueError(f"{name}: expected a conversion of slant to ground range; this is no ground-range product")
-    line = [(_time(_text(record, "azimuthTime", name)) - start) / interval for record in records]
-    coefficients = [_numbers(record, "srgrCoefficients", name) for record in records]
+    line = [(_time(record, "azimuthTime", name) - start) / interval for record in records]
+    coefficients = [numbers_at(record, "srgrCoefficients", name) for record in records]
     length = max(c.size for c in coefficients)
     return GroundRange(
         np.array(line),
-        np.array([float(_text(record, "sr0", name)) for record in records]),
+        np.array([number_at(record, "sr0", name) for record in records]),
         np.stack([np.pad(c, (0, length - c.size)) for c in coefficients]),
         spacing_m,
     )
-
-
-def _vectors(root: ElementTree.Element, path: str, tag: str, name: str) -> Vectors:
-    elements = root.findall(path)
-    if not elements:
-        raise ValueError(f"{name}: expected {path}, found none; get the product again")
-    pixel = tuple(_numbers(element, "pixel", name) for element in elements)
-    value = tuple(_numbers(element, tag, name) for element in elements)
-    for pixels, values in zip(pixel, value, strict=True):
-        if pixels.size != values.size or not pixels.size:
-            raise ValueError(f"{name}: expected as many {tag} as pixels, got {values.size} for {pixels.size}")
-    return Vectors(np.array([float(_text(element, "line", name)) for element in elements]), pixel, value)
-
-
-def _azimuth_noise(element: ElementTree.Element, name: str) -> AzimuthNoise:
-    first_line, last_line, first_pixel, last_pixel = (
-        int(_text(element, tag, name))
-        for tag in ("firstAzimuthLine", "lastAzimuthLine", "firstRangeSample", "lastRangeSample")
-    )
-    line, value = _numbers(element, "line", name), _numbers(element, "noiseAzimuthLut", name)
-    if line.size != value.size or not line.size:
-        raise ValueError(f"{name}: expected as many noiseAzimuthLut as lines, got {value.size} for {line.size}")
-    return AzimuthNoise(first_line, last_line, first_pixel, last_pixel, line, value)

@@ -50,7 +50,9 @@ class CalibratedImages:
         power, border = {}, None
         for name in ("VV", "VH"):  # borders are told from VV, which stands further above the noise
             image = self.images[name]
-            digital = read_window(self.safe.place(image.measurement, self.scratch), rows_read, cols_read)
+            digital = read_window(
+                self.safe.place(image.measurement, self.scratch), rows_read, cols_read, driver="GTiff"
+            )
             if border is None:
                 border = self._border(digital, rows_read, cols_read)[inner, inner_cols]
             noise = noise_power(image.noise, rows, cols) if self.remove_noise and image.noise else None

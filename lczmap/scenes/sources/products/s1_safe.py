@@ -1,55 +1,28 @@
-"""Sentinel-1 GRD products on disk: SAFE folders, or zip files of one.
-
-XML files are read where they are. The images of a zip file are unpacked for the time of their reading: windows of a
-compressed member would unpack all that lies before them, again and again.
-"""
+"""Sentinel-1 GRD products on disk: which there are, and what their XML files say of the two images."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from lczmap.files import replacing
 from lczmap.sar.grd_radiometry import Noise, Vectors
+from lczmap.sar.safe.container import MANIFEST, Safe, find_products, open_safe
+from lczmap.sar.safe.manifest import Parts
 from lczmap.scenes.sources.products.s1_annotation import (
     Annotation,
     Manifest,
-    Parts,
     parse_annotation,
     parse_calibration,
     parse_manifest,
     parse_noise,
 )
 
-MANIFEST = "manifest.safe"
+__all__ = ["Image", "Safe", "find_grd", "open_safe", "read_images", "read_manifest"]
+
 _GRD_NAME = re.compile(r"S1[A-Z]_[A-Z0-9]{2}_GRD")
 _MODE, _PIXEL_M = "IW", 10.0
-
-
-@dataclass(frozen=True)
-class Safe:
-    """A product's files by their names inside it.
-
-    `read` returns one; `place` returns where one lies as a file, in the product or unpacked into a given folder.
-    """
-
-    path: Path
-    id: str
-    names: frozenset[str]
-    read: Callable[[str], bytes]
-    place: Callable[[str, Path], Path]
-
-    def checked(self, name: str | None, what: str, remedy: str = "get the product again") -> str:
-        """Return `name` when the product holds it; ValueError says `what` is missing."""
-        if name is None or name not in self.names:
-            raise ValueError(f"{self.path}: expected {what} ({name or 'not in the manifest'}), no such file; {remedy}")
-        return name
 
 
 @dataclass(frozen=True)
@@ -68,21 +41,7 @@ def find_grd(folder: Path) -> list[Path]:
     What is named like a GRD product is returned even if it is broken, so that reading it says what is wrong. A zip
     beside its unpacked folder is left out.
     """
-    named = [p for p in sorted([folder, *folder.rglob("*")]) if _GRD_NAME.match(p.name)]
-    safes = [p for p in named if p.suffix == ".SAFE" and p.is_dir()]
-    unpacked = {(p.parent, p.stem) for p in safes}
-    zips = [p for p in named if p.suffix == ".zip" and (p.parent, p.stem.removesuffix(".SAFE")) not in unpacked]
-    return safes + zips
-
-
-def open_safe(path: Path) -> Safe:
-    """Open a SAFE folder or a zip file of one; ValueError when it is neither."""
-    path = path.resolve()
-    if path.is_dir():
-        return _folder(path)
-    if path.is_file() and path.suffix == ".zip":
-        return _zip(path)
-    raise ValueError(f"{path}: expected a SAFE folder or a zip file of one")
+    return find_products(folder, _GRD_NAME)
 
 
 def read_manifest(safe: Safe) -> Manifest:
@@ -123,62 +82,3 @@ def _image(safe: Safe, parts: Parts, annotation: Annotation, calibration: str) -
         parse_calibration(safe.read(table), f"{safe.path}: {table}", calibration),
         parse_noise(safe.read(parts.noise), f"{safe.path}: {parts.noise}") if has_noise and parts.noise else None,
     )
-
-
-def _folder(path: Path) -> Safe:
-    names = frozenset(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
-    return Safe(
-        path,
-        path.name.removesuffix(".SAFE"),
-        names,
-        lambda name: (path / name).read_bytes(),
-        lambda name, _: path / name,
-    )
-
-
-def _zip(path: Path) -> Safe:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path}: not a readable zip file ({error}); get the product again") from error
-    roots = [PurePosixPath(name).parent for name in members if PurePosixPath(name).name == MANIFEST]
-    if len(roots) != 1:
-        raise ValueError(f"{path}: expected a zip file of one SAFE product, found {len(roots)} manifests in it")
-    root = "" if roots[0].as_posix() == "." else f"{roots[0]}/"
-    names = frozenset(m.removeprefix(root) for m in members if m.startswith(root) and not m.endswith("/"))
-    product = roots[0].name if root else path.stem
-    return Safe(
-        path,
-        product.removesuffix(".SAFE"),
-        names,
-        lambda name: _member(path, root + name),
-        lambda name, scratch: _unpacked(path, root + name, scratch),
-    )
-
-
-def _member(path: Path, name: str) -> bytes:
-    with _sound(path, name), zipfile.ZipFile(path) as archive:
-        return archive.read(name)
-
-
-def _unpacked(path: Path, name: str, scratch: Path) -> Path:
-    target = scratch / PurePosixPath(name).name
-    if not target.is_file():
-        with (
-            _sound(path, name),
-            zipfile.ZipFile(path) as archive,
-            archive.open(name) as member,
-            replacing(target) as temporary,
-            temporary.open("wb") as stream,
-        ):
-            shutil.copyfileobj(member, stream)
-    return target
-
-
-@contextmanager
-def _sound(path: Path, name: str) -> Iterator[None]:
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{path}: {name} is corrupt in the zip file ({error}); get the product again") from error
