@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 from affine import Affine
@@ -17,6 +18,7 @@ from lczmap.raster import (
     read_class_map,
     read_onto,
     read_stack,
+    warp,
     write_cells,
     write_class_map,
     write_probabilities,
@@ -175,3 +177,18 @@ def test_a_missing_file_and_a_missing_band_are_named(tmp_path: Path) -> None:
     source = painted(tmp_path / "x.tif", geobox(5, 5))
     with pytest.raises(ValueError, match="expected band 2, the file has 1"):
         read_onto(source, geobox(5, 5), band=2)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_pixels_of_another_zone_lie_within_a_hundredth_of_a_pixel(axis: int) -> None:
+    source = GeoBox((2000, 2000), Affine(10, 0, 700_000, 0, -10, 5_000_000), "EPSG:32632")
+    places = source.transform @ np.meshgrid(np.arange(2000) + 0.5, np.arange(2000) + 0.5)
+    across = pyproj.Transformer.from_crs(source.crs.to_epsg(), 32633, always_xy=True)
+    x, y = (round(value, -1) for value in across.transform(710_000, 4_990_000))
+    target = GeoBox((600, 1100), Affine(10, 0, x - 5500, 0, -10, y + 3000), "EPSG:32633")
+    there = across.transform(
+        *(target.transform @ np.meshgrid(np.arange(1100) + 0.5, np.arange(600) + 0.5)), direction="INVERSE"
+    )
+    middle = places[axis].mean()
+    painted = warp((places[axis] - middle).astype(np.float32), source, target, resampling="bilinear")
+    assert np.abs(painted + middle - there[axis]).max() < 0.1  # metres
