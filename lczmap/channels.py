@@ -3,7 +3,9 @@
 Physical units at every border: Sentinel-2 bands are reflectance (0..~1.6, NaN where missing), Sentinel-1
 channels are linear sigma0 (power for intensities and covariances, amplitude for the complex channels), NaN where
 missing. The 18 channels of So2Sat LCZ42 in data-set order are `so2sat8` followed by `s2_10`.
-Sources: zhu-xlab/So2Sat-LCZ42 README (18 bands), Lan et al. BP-LCZ (seven groups and their prompt words).
+Sources: zhu-xlab/So2Sat-LCZ42 README (18 bands), Lan et al. BP-LCZ (seven groups and their prompt words), Zhou et al.
+2022, RSNNet (the nine radar channels of Sen12LCZ and their order).
+A channel that several sets share, such as the unfiltered intensity VH, is the same quantity in all of them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["reflectance", "complex", "intensity", "covariance"]
+Kind = Literal["reflectance", "complex", "intensity", "covariance", "ratio", "angle"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class ChannelSet:
 
     `kinds[i]` says how channel i may be resampled and transformed: `complex` (one part of a complex amplitude:
     moved by whole pixels only), `intensity` (linear power, never negative), `covariance` (signed linear power),
-    `reflectance`.
+    `ratio` (0..1) and `angle` (degrees), which are no linear function of power, so that the mean of two pixels is not
+    that of their mean power: moved by whole pixels too; `reflectance`.
     """
 
     name: str
@@ -43,8 +46,19 @@ SO2SAT8 = ChannelSet(
     ("complex",) * 4 + ("intensity",) * 2 + ("covariance",) * 2,
 )
 GRD4 = ChannelSet("grd4", "sentinel-1", ("VH", "VV", "VH_lee", "VV_lee"), ("intensity",) * 4)
+RSNNET9 = ChannelSet(
+    "rsnnet9",
+    "sentinel-1",
+    ("Alpha", "Anisotropy", "Entropy", "C11_mean", "C12_im_mean", "C12_re_mean", "C22_mean", "VH", "VV"),
+    ("angle", "ratio", "ratio", "intensity", "covariance", "covariance", "intensity", "intensity", "intensity"),
+)
+"""The radar channels of RSNNet in the order of Zhou et al. (2022), Table 2: Alpha, Anisotropy, Entropy, C11, C12_img,
+C12_real, C22, Intensity_VH, Intensity_VV. Unknown and therefore ours: C11 = |VH|², C22 = |VV|² (the paper does not say;
+SNAP up to version 7 ordered them so, from 8 on the other way round, which turns alpha into 90° - alpha and C12 into its
+conjugate); covariance and decomposition are those of the 5×5 mean (SNAP's default before a decomposition), as the
+suffix `_mean` says; the intensities are single pixels, without any filter."""
 
-CHANNEL_SETS: dict[str, ChannelSet] = {s.name: s for s in (S2_10, SO2SAT8, GRD4)}
+CHANNEL_SETS: dict[str, ChannelSet] = {s.name: s for s in (S2_10, SO2SAT8, GRD4, RSNNET9)}
 _KIND_OF: dict[str, Kind] = {
     channel: kind for s in CHANNEL_SETS.values() for channel, kind in zip(s.channels, s.kinds, strict=True)
 }
@@ -120,7 +134,18 @@ BP6 = GroupSpec(
     "bp6",
     (BandGroup("VH", ("VH", "VH_lee"), "vh"), BandGroup("VV", ("VV", "VV_lee"), "vv"), *_OPTICAL),
 )
-GROUP_SPECS: dict[str, GroupSpec] = {s.name: s for s in (BP7, BP6)}
+SEN12LCZ_BP = GroupSpec(
+    "sen12lcz_bp",
+    (
+        BandGroup("VH", ("VH",), "vh"),
+        BandGroup("VV", ("VV",), "vv"),
+        BandGroup("PolSAR", ("C11_mean", "C22_mean", "C12_re_mean", "C12_im_mean"), "pol"),
+        BandGroup("HAA", ("Alpha", "Anisotropy", "Entropy"), "polarimetric decomposition"),
+        *_OPTICAL,
+    ),
+)
+"""Eight groups for `rsnnet9` + `s2_10`: an extension of BP-LCZ's grouping, in no paper."""
+GROUP_SPECS: dict[str, GroupSpec] = {s.name: s for s in (BP7, BP6, SEN12LCZ_BP)}
 
 
 def channel_set(name: str) -> ChannelSet:
@@ -140,7 +165,8 @@ def channel_kind(channel: str) -> Kind:
 def groups_for(channels: Iterable[str]) -> GroupSpec:
     """Return the band groups that cover exactly these channels, taken from the known specifications.
 
-    `so2sat8` + `s2_10` gives the seven groups of BP-LCZ, `grd4` + `s2_10` six, one sensor alone its own groups.
+    `so2sat8` + `s2_10` gives the seven groups of BP-LCZ, `grd4` + `s2_10` six, `rsnnet9` + `s2_10` eight, one
+    sensor alone its own groups.
     """
     have = tuple(channels)
     for spec in GROUP_SPECS.values():

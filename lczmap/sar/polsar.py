@@ -1,58 +1,77 @@
-"""Polarimetry of Sentinel-1: covariance, refined Lee filter, equivalent number of looks.
+"""Polarimetry of Sentinel-1: covariance, speckle filters, decomposition, equivalent number of looks.
 
 Channels everywhere in this order: C11 = |VH|², Re C12, Im C12, C22 = |VV|², with C12 = VH · conj(VV), linear power.
-The filter is the polarimetric refined Lee filter (J.-S. Lee, M. R. Grunes, G. de Grandi, "Polarimetric SAR speckle
-filtering and its implication for classification", IEEE TGRS 37(5), 1999) in the variant of ESA SNAP, which made the
-Lee channels of So2Sat LCZ42: nine 3×3 means of the span in a 7×7 window choose one of eight half windows.
 """
 
 from __future__ import annotations
+
+import math
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float32]
+from lczmap.sar.refined_lee import ELEMENTS, WINDOW_PX, refined_lee, refined_lee_double
 
-WINDOW_PX = 7
-ELEMENTS = 4
-_HALF = WINDOW_PX // 2
+__all__ = [
+    "BOXCAR_PX",
+    "WINDOW_PX",
+    "boxcar",
+    "covariance",
+    "equivalent_looks",
+    "h_a_alpha",
+    "intensity_lee",
+    "refined_lee",
+    "refined_lee_double",
+]
+
+Float = npt.NDArray[np.float32]
+Complex = npt.NDArray[np.complex64]
+
+BOXCAR_PX = 5  # the window that SNAP averages the covariance in before its decompositions, unless told otherwise
 _MIN_HOMOGENEOUS_WINDOWS = 16
 _SINGLE_LOOK_LIMIT = 1e4  # looks; a window with less speckle than this holds constant pixels, not an image
 
 
-def covariance(vh: npt.NDArray[np.complex64], vv: npt.NDArray[np.complex64]) -> Float:
+def covariance(vh: Complex, vv: Complex) -> Float:
     """Return the dual-polarimetric covariance (4, rows, cols) of complex amplitudes (rows, cols).
 
     Order C11 = |VH|², Re C12, Im C12, C22 = |VV|², C12 = VH · conj(VV); linear power, NaN where an input is NaN.
     """
     if vh.ndim != 2 or vh.shape != vv.shape:
         raise ValueError(f"expected VH and VV of one shape (rows, cols), got {vh.shape} and {vv.shape}")
-    cross = vh * np.conj(vv)
-    c2 = np.stack([vh.real**2 + vh.imag**2, cross.real, cross.imag, vv.real**2 + vv.imag**2]).astype(np.float32)
-    c2[:, np.isnan(c2).any(axis=0)] = np.nan
+    c2 = np.empty((ELEMENTS, *vh.shape), np.float32)
+    _multiply(vh, vv, c2)
     return c2
 
 
-def refined_lee(c2: Float, *, looks: float = 1.0, window: int = WINDOW_PX) -> Float:
-    """Filter speckle of a covariance (4, rows, cols) in linear power; same order and shape out.
+def boxcar(c2: Float, window: int = BOXCAR_PX) -> Float:
+    """Return the mean covariance (4, rows, cols) in windows of `window` × `window` pixels, an odd number.
 
-    `looks` is the equivalent number of looks of the input (1 for single-look complex data); only the 7×7 window
-    exists. A pixel with any element not finite counts as outside every window and stays NaN. At borders the same
-    filter runs over the valid pixels of the window; a 3×3 sub-window without any takes the mean of the others when
-    the direction is chosen. Where the span does not vary (and SNAP gives 0) the result is the local mean.
+    A pixel with any element not finite counts as outside every window and is NaN in the result; at borders the mean
+    is that of the valid pixels. Sums are float64.
     """
-    if c2.ndim != 3 or c2.shape[0] != ELEMENTS:
-        raise ValueError(f"expected a covariance (4, rows, cols) in order C11, C12_re, C12_im, C22, got {c2.shape}")
-    if window != WINDOW_PX:
-        raise ValueError(f"expected a window of {WINDOW_PX} pixels (the only one with known masks), got {window}")
-    if not looks > 0:
-        raise ValueError(f"expected a positive number of looks, got {looks}")
-    around = ((0, 0), (_HALF, _HALF), (_HALF, _HALF))
-    padded = np.pad(c2.astype(np.float32, copy=False), around, constant_values=np.nan)
-    span = padded[0].astype(np.float64) + padded[3]
-    span[~np.isfinite(padded).all(axis=0)] = np.nan
-    return _filter(padded, span, _means_3x3(span), _half_windows(), 1.0 / looks)
+    _check_covariance(c2)
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"expected a window of an odd number of pixels, got {window}")
+    out = np.empty(c2.shape, np.float32)
+    _average(np.ascontiguousarray(c2, dtype=np.float32), window // 2, out)
+    return out
+
+
+def h_a_alpha(c2: Float) -> Float:
+    """Decompose covariances (4, rows, cols); returns entropy 0..1, anisotropy 0..1, mean alpha angle 0..90 degrees.
+
+    From the eigenvalues l1 >= l2 of the 2×2 matrix and their shares p: H = -Σ p log2 p, A = (l1 - l2) / (l1 + l2),
+    alpha = Σ p · acos |first component of the eigenvector|, the first component being VH (S. R. Cloude, E. Pottier,
+    IEEE TGRS 35(1), 1997, in its dual-polarimetric form). Equal eigenvalues give H = 1, A = 0, alpha = 45. NaN where an
+    element is not finite or there is no power. Average first (`boxcar`): a single pixel's matrix has one eigenvalue
+    only, H = 0 and A = 1.
+    """
+    _check_covariance(c2)
+    out = np.empty((3, *c2.shape[1:]), np.float32)
+    _decompose(np.ascontiguousarray(c2, dtype=np.float32), out)
+    return out
 
 
 def intensity_lee(vh: Float, vv: Float, *, looks: float) -> tuple[Float, Float]:
@@ -93,109 +112,72 @@ def equivalent_looks(intensity: Float, *, window: int = 15) -> float:
     return float(np.exp(grid[np.argmax(density)]))
 
 
-def _half_windows() -> npt.NDArray[np.int64]:
-    # (direction, pixel, (row, col)) of the eight half windows of 28 pixels, centre included
-    rows, cols = np.mgrid[0:WINDOW_PX, 0:WINDOW_PX]
-    last = WINDOW_PX - 1
-    inside = (
-        cols >= _HALF,
-        cols >= rows,
-        rows <= _HALF,
-        cols <= last - rows,
-        cols <= _HALF,
-        cols <= rows,
-        rows >= _HALF,
-        cols >= last - rows,
-    )
-    return np.stack([np.argwhere(half) for half in inside])
+def _check_covariance(c2: Float) -> None:
+    if c2.ndim != 3 or c2.shape[0] != ELEMENTS:
+        raise ValueError(f"expected a covariance (4, rows, cols) in order C11, C12_re, C12_im, C22, got {c2.shape}")
 
 
 @numba.njit(parallel=True, cache=True)
-def _means_3x3(span: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # mean of the valid pixels of each 3×3 neighbourhood, NaN where there is none
-    rows, cols = span.shape
-    means = np.full((rows, cols), np.nan)
-    for y in numba.prange(1, rows - 1):
-        for x in range(1, cols - 1):
-            total, count = 0.0, 0
-            for dy in range(-1, 2):
-                for dx in range(-1, 2):
-                    value = span[y + dy, x + dx]
-                    if not np.isnan(value):
-                        total += value
-                        count += 1
-            if count > 0:
-                means[y, x] = total / count
-    return means
-
-
-@numba.njit(cache=True)
-def _direction(means: npt.NDArray[np.float64], y: int, x: int) -> int:
-    # which half window to take at padded pixel (y, x): across the strongest of four gradients, on its darker side
-    m = np.empty((3, 3))
-    total, count = 0.0, 0
-    for row in range(3):
-        for col in range(3):
-            m[row, col] = means[y + 2 * row - 2, x + 2 * col - 2]
-            if not np.isnan(m[row, col]):
-                total += m[row, col]
-                count += 1
-    if count < 9:
-        for row in range(3):
-            for col in range(3):
-                if np.isnan(m[row, col]):
-                    m[row, col] = total / count
-    gradients = (
-        (m[0, 2] + m[1, 2] + m[2, 2]) - (m[0, 0] + m[1, 0] + m[2, 0]),
-        (m[0, 1] + m[0, 2] + m[1, 2]) - (m[1, 0] + m[2, 0] + m[2, 1]),
-        (m[0, 0] + m[0, 1] + m[0, 2]) - (m[2, 0] + m[2, 1] + m[2, 2]),
-        (m[0, 0] + m[0, 1] + m[1, 0]) - (m[1, 2] + m[2, 1] + m[2, 2]),
-    )
-    best = 0
-    for d in range(1, 4):
-        if abs(gradients[d]) > abs(gradients[best]):
-            best = d
-    return best + 4 if gradients[best] > 0 else best
-
-
-@numba.njit(parallel=True, cache=True)
-def _filter(
-    padded: Float,
-    span: npt.NDArray[np.float64],
-    means: npt.NDArray[np.float64],
-    halves: npt.NDArray[np.int64],
-    speckle_variance: float,
-) -> Float:
-    rows, cols = span.shape[0] - 2 * _HALF, span.shape[1] - 2 * _HALF
-    out = np.full((ELEMENTS, rows, cols), np.nan, np.float32)
+def _multiply(vh, vv, out):  # type: ignore[no-untyped-def]  # numba arrays
+    rows, cols = vh.shape
     for y in numba.prange(rows):
         for x in range(cols):
-            if np.isnan(span[y + _HALF, x + _HALF]):
+            a, b = vh[y, x], vv[y, x]
+            missing = np.isnan(a.real + a.imag + b.real + b.imag)
+            out[0, y, x] = np.nan if missing else a.real * a.real + a.imag * a.imag
+            out[1, y, x] = np.nan if missing else a.real * b.real + a.imag * b.imag
+            out[2, y, x] = np.nan if missing else a.imag * b.real - a.real * b.imag
+            out[3, y, x] = np.nan if missing else b.real * b.real + b.imag * b.imag
+
+
+@numba.njit(parallel=True, cache=True, error_model="numpy")
+def _average(c2, half, out):  # type: ignore[no-untyped-def]  # numba arrays
+    # per row: sums down the window, then across; a pixel that is not valid counts as nothing
+    _, rows, cols = c2.shape
+    for y in numba.prange(rows):
+        down = np.zeros((ELEMENTS + 1, cols + 2 * half))
+        for v in range(max(y - half, 0), min(y + half + 1, rows)):
+            for x in range(cols):
+                c11, re, im, c22 = c2[0, v, x], c2[1, v, x], c2[2, v, x], c2[3, v, x]
+                valid = np.isfinite(np.float64(abs(c11)) + abs(re) + abs(im) + abs(c22))
+                down[0, half + x] += c11 if valid else 0.0
+                down[1, half + x] += re if valid else 0.0
+                down[2, half + x] += im if valid else 0.0
+                down[3, half + x] += c22 if valid else 0.0
+                down[4, half + x] += 1.0 if valid else 0.0
+        total = np.zeros((ELEMENTS + 1, cols))
+        for e in range(ELEMENTS + 1):
+            for i in range(2 * half + 1):
+                for x in range(cols):
+                    total[e, x] += down[e, i + x]
+        for e in range(ELEMENTS):
+            for x in range(cols):
+                valid = np.isfinite(
+                    np.float64(abs(c2[0, y, x])) + abs(c2[1, y, x]) + abs(c2[2, y, x]) + abs(c2[3, y, x])
+                )
+                out[e, y, x] = total[e, x] / total[ELEMENTS, x] if valid else np.nan
+
+
+@numba.njit(parallel=True, cache=True, error_model="numpy")
+def _decompose(c2, out):  # type: ignore[no-untyped-def]  # numba arrays
+    _, rows, cols = c2.shape
+    for y in numba.prange(rows):
+        for x in range(cols):
+            c11, c22 = np.float64(c2[0, y, x]), np.float64(c2[3, y, x])
+            re, im = np.float64(c2[1, y, x]), np.float64(c2[2, y, x])
+            cross = 2.0 * math.sqrt(re * re + im * im)
+            total = c11 + c22
+            if not (total > 0 and np.isfinite(total + cross)):
+                out[0, y, x], out[1, y, x], out[2, y, x] = np.nan, np.nan, np.nan
                 continue
-            half = halves[_direction(means, y + _HALF, x + _HALF)]
-            count = 0
-            total, e0, e1, e2, e3 = 0.0, 0.0, 0.0, 0.0, 0.0
-            for i in range(half.shape[0]):
-                v, u = y + half[i, 0], x + half[i, 1]
-                if not np.isnan(span[v, u]):
-                    count += 1
-                    total += span[v, u]
-                    e0 += padded[0, v, u]
-                    e1 += padded[1, v, u]
-                    e2 += padded[2, v, u]
-                    e3 += padded[3, v, u]
-            mean, squares = total / count, 0.0
-            for i in range(half.shape[0]):
-                value = span[y + half[i, 0], x + half[i, 1]]
-                if not np.isnan(value):
-                    squares += (value - mean) ** 2
-            weight = 0.0
-            if squares > 0:
-                variance = squares / (count - 1)
-                signal = (variance - mean**2 * speckle_variance) / (1.0 + speckle_variance)
-                weight = max(0.0, signal) / variance
-            sums = (e0, e1, e2, e3)
-            for e in range(ELEMENTS):
-                local = sums[e] / count
-                out[e, y, x] = local + weight * (padded[e, y + _HALF, x + _HALF] - local)
-    return out
+            spread = min(math.sqrt((c11 - c22) ** 2 + cross * cross) / total, 1.0)  # above 1 by rounding only
+            small = (1.0 - spread) / 2.0
+            large = 1.0 - small
+            entropy = -large * math.log2(large)
+            if small > 0:
+                entropy -= small * math.log2(small)
+            # acos √½(1 + cos t) is t / 2 with tan t = 2|C12| / (C11 - C22), exact where cos t is near 1 as well
+            alpha = math.degrees(math.atan2(cross, c11 - c22)) / 2.0
+            out[0, y, x] = entropy
+            out[1, y, x] = spread
+            out[2, y, x] = large * alpha + small * (90.0 - alpha)

@@ -19,7 +19,7 @@ from lczmap.channels import CHANNEL_SETS, S2_BANDS_L1C, channel_kind, channel_se
 from lczmap.files import sha256, write_json
 
 Sensor = Literal["sentinel-1", "sentinel-2"]
-Unit = Literal["reflectance", "linear", "amplitude", "dB"]
+Unit = Literal["reflectance", "linear", "amplitude", "dB", "ratio", "degree"]
 
 S1_CHANNELS = tuple(dict.fromkeys(c for s in CHANNEL_SETS.values() if s.sensor == "sentinel-1" for c in s.channels))
 """All radar channels that a scene may bring."""
@@ -28,6 +28,8 @@ _UNITS: dict[str, tuple[Unit, ...]] = {
     "complex": ("amplitude",),
     "intensity": ("linear", "dB"),
     "covariance": ("linear",),
+    "ratio": ("ratio",),
+    "angle": ("degree",),
 }
 
 

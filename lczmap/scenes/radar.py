@@ -2,7 +2,8 @@
 
 Everything that is not linear (decibels, power of complex amplitudes, the refined Lee filter) happens on the scene's
 own pixels, before the one resampling: intensities and covariances are interpolated bilinearly in linear power, the
-unfiltered complex channels take the nearest pixel, which moves them by whole pixels only and keeps their statistics.
+others (complex amplitudes, entropy, angles) take the nearest pixel, which moves them by whole pixels only and keeps
+their statistics.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _RESAMPLING: dict[Kind, ResamplingName] = {
     "intensity": "bilinear",
     "covariance": "bilinear",
     "complex": "nearest",
+    "ratio": "nearest",
+    "angle": "nearest",
 }
 _MARGIN_PX = WINDOW_PX // 2 + 3  # the filter's reach and the interpolation's, in the scene's own pixels
 
