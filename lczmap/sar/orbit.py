@@ -86,7 +86,8 @@ def parse_eof(text: bytes, name: str, epoch: datetime, *, platform: str | None =
     """Read an orbit file (POEORB or RESORB); times become seconds since `epoch` (naive UTC).
 
     ValueError, naming the file and the element, for anything but complete, ordered, Earth-fixed vectors in UTC; and
-    for another satellite than `platform` (such as sentinel-1a) where that is given. 9361 vectors, a day, take half a second.
+    for another satellite than `platform` (such as sentinel-1a) where that is given. A day of 9361 vectors takes half a
+    second.
     """
     # the package that reads products describes their orbits with the classes of this module
     from lczmap.sar.safe import parse_xml

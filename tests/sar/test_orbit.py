@@ -186,7 +186,7 @@ def test_a_products_own_orbit_may_be_rougher_than_a_file_but_not_wild() -> None:
     fit = fit_orbit(rough, 150.0, 180.0)
     assert np.linalg.norm(fit.position(150.0) - circle_position(np.array(150.0))) < 0.1
     wild.position[15, 1] += 10
-    with pytest.raises(ValueError, match="expected at most 0.5 m"):
+    with pytest.raises(ValueError, match=r"expected at most 0\.5 m"):
         fit_orbit(wild, 150.0, 180.0)
 
 
