@@ -7,6 +7,7 @@ min_version("9.19")
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/scenes.smk"
+include: "workflow/rules/slc.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/map.smk"
 include: "workflow/rules/report.smk"

@@ -100,7 +100,10 @@ def test_networks_to_compare_may_be_names(tmp_path: Path) -> None:
         (FETCHED.format("{source: gcs}", "{source: stac, channels: grd4}"), r"set `sentinel1\.calibration: gamma0`"),
         ("sentinel1: {dates: mean}", r"`dates: mean` needs `channels: grd4`"),
         (FETCHED.format("{source: gcs}", "{source: slc, provider: local}"), r"needs `sentinel1\.archive`, the folder"),
-        (FETCHED.format("{source: gcs}", "{source: slc, calibration: gamma0}"), r"set `sentinel1\.calibration: sigma0`"),
+        (
+            FETCHED.format("{source: gcs}", "{source: slc, calibration: gamma0}"),
+            r"set `sentinel1\.calibration: sigma0`",
+        ),
         (FETCHED.format("{source: gcs}", "{source: slc, channels: rsnnet9, backend: snap}"), "so2sat8 only"),
         (
             FETCHED.format("{source: gcs}", "{source: sentinelhub, channels: grd4, dem: glo30}"),

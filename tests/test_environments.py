@@ -16,7 +16,12 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "envs").glob("*.yaml"))
-CONDA_NAMES = {"asf-search": "asf_search", "torch": "pytorch", "matplotlib": "matplotlib-base", "snakemake": "snakemake-minimal"}
+CONDA_NAMES = {
+    "asf-search": "asf_search",
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+    "snakemake": "snakemake-minimal",
+}
 
 
 def specs(path: Path) -> list[str]:

@@ -22,7 +22,8 @@ CloudMask = Annotated[
     Literal["auto", "source", "s2cloudless", "none"],
     typer.Option(help="`auto`: the scene's own mask, else s2cloudless"),
 ]
-Channels = Annotated[Literal["so2sat8", "grd4"], typer.Option(help="radar channels")]
+Channels = Annotated[Literal["so2sat8", "rsnnet9", "grd4"], typer.Option(help="radar channels")]
+Provider = Annotated[Literal["asf", "dataspace", "local"], typer.Option(help="of SLC products")]
 DaskAddress = Annotated[str, typer.Option("--dask", help="`threads`, or the address of a dask.distributed scheduler")]
 Threads = Annotated[int, typer.Option(help="threads, where dask runs on threads")]
 Seed = Annotated[int, typer.Option(help="seed of all random choices")]

@@ -180,12 +180,14 @@ def stack_sentinel1(
     ] = "single",
     max_dates: Annotated[int, typer.Option(help="how many passes `mean` and `softmax` use")] = 3,
     number: Annotated[int, typer.Option(help="which of the passes of `softmax`, from 1")] = 1,
+    placed: Annotated[Path | None, typer.Option(help="archive.yaml of SLC scenes that `place-slc` made")] = None,
     dask: DaskAddress = "threads",
     threads: Threads = 1,
 ) -> None:
     """Write a tile's radar channels, each pass moved by its measured shift."""
     from lczmap.parallel import dask_scheduler
     from lczmap.scenes.catalogue import read_catalogue
+    from lczmap.scenes.local import read_archive
     from lczmap.scenes.stack import stack_sentinel1 as write
 
     grid, one = read_tile(grid_file, tile)
@@ -200,4 +202,5 @@ def stack_sentinel1(
             dates=dates,
             max_dates=max_dates,
             number=number,
+            placed=None if placed is None else read_archive(placed),
         )

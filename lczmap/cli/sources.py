@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lczmap.cli.app import DaskAddress, GridFile, Out, Threads, app, read_grid
+from lczmap.cli.app import DaskAddress, GridFile, Out, Provider, Threads, app, read_grid
 
 if TYPE_CHECKING:
-    from lczmap.scenes.sources.source import Request, Source
+    from lczmap.scenes.sources.source import Request, Searchable, Source
 
 SourceOption = Annotated[Literal["local", "stac", "sentinelhub", "gcs"], typer.Option(help="kind of archive")]
+Searched = Annotated[Literal["local", "stac", "sentinelhub", "gcs", "slc"], typer.Option(help="kind of archive")]
 SensorOption = Annotated[Literal["sentinel-1", "sentinel-2"], typer.Option(help="whose scenes")]
 Endpoint = Annotated[str | None, typer.Option(help="endpoint's name or address; none: the usual one")]
 Collection = Annotated[str | None, typer.Option(help="collection of a STAC endpoint; none: the usual one")]
@@ -31,10 +32,11 @@ End = Annotated[str, typer.Option(help="last day, YYYY-MM-DD")]
 def search_archive(
     grid_file: GridFile,
     found: Out,
-    source: SourceOption,
+    source: Searched,
     sensor: SensorOption,
     start: Start,
     end: End,
+    provider: Provider = "asf",
     endpoint: Endpoint = None,
     collection: Collection = None,
     bucket: Bucket = None,
@@ -55,6 +57,7 @@ def search_archive(
 
     from lczmap.grid import latitude
     from lczmap.scenes.seasons import months_of
+    from lczmap.scenes.slc.registry import make_slc_source
     from lczmap.scenes.sources.fetch import search_archive as search
     from lczmap.scenes.sources.registry import make_source
 
@@ -66,8 +69,13 @@ def search_archive(
         platform=platform,
         max_cloud=max_cloud,
     )
+    archive: Searchable
+    if source == "slc":
+        archive = make_slc_source(provider, endpoint=endpoint, folder=folder)
+    else:
+        archive = make_source(source, endpoint=endpoint, collection=collection, bucket=bucket, folder=folder)
     search(
-        make_source(source, endpoint=endpoint, collection=collection, bucket=bucket, folder=folder),
+        archive,
         request,
         found,
         max_dates=max_dates,

@@ -79,6 +79,8 @@ class Sentinel1(Section):
     vectors), or an EOF file or a folder of them."""
     backend: Literal["python", "snap"] = "python"
     """With `slc`: what makes the channels, this package or an installed ESA SNAP."""
+    geometry_layers: bool = False
+    """With `slc`: write local incidence angles, layover and shadow beside the channels."""
     dem: str | None = None
     """Products on disk and `slc`: heights to place pixels by. `glo30` (Copernicus, the default of `slc`), `srtm` (as
     So2Sat), or a raster of your own. GRD products do without one, which is good in plains only."""

@@ -26,6 +26,7 @@ _STATE_VALUES: dict[Sensor, dict[str, tuple[str, ...] | None]] = {  # None: any 
         "looks": None,
         "polarimetry": None,
         "terrain": ("dem", "grid heights"),
+        "orbit": ("POEORB", "RESORB", "product"),
         "processor": None,
         "provider": None,
     },

@@ -113,8 +113,8 @@ def stack_sentinel1(
         write_stack(out_path, Stack(pixels, names, geobox, dict(ABSENT)))
         return
     used = choose_passes(ranked, dates, max_dates, number)
-    if len(used) > 1 and any(channel_kind(name) == "complex" for name in names):
-        raise ValueError(f"the channels {channels} hold complex amplitudes of one date; use grd4, or `dates: softmax`")
+    if len(used) > 1 and not {channel_kind(name) for name in names} <= {"intensity", "covariance"}:
+        raise ValueError(f"the channels {channels} are those of one date; use grd4, or `dates: softmax`")
     moves = [(0.0, 0.0) if shifts is None else applied_shift(shifts, one.id) for one in used]
     read = (
         list(zip(used, moves, strict=True)) if placed is None else [(_placed(one, placed), (0.0, 0.0)) for one in used]

@@ -1,10 +1,7 @@
 """A small city from every source, mapped by Snakemake: search, fetch, stacks, training, map."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,57 +9,17 @@ import fake_sentinel_hub as hub
 import numpy as np
 import pytest
 import tiny_grd
-import yaml
 from fake_gcs import serve_bucket
 from loopback import Loopback
-from shapely.geometry import box
 from stac_archive import optical_item, radar_item, serve
-from tiny_archive import CRS, NORTH, WEST
+from tiny_archive import NORTH, WEST
+from tiny_city import FOLDER, city, mapped, reflectance, snakemake
 from tiny_safe import Safe, write_safe
 
 from lczmap.channels import S2_BANDS_L1C
-from lczmap.raster import read_class_map, read_tags
+from lczmap.raster import read_tags
 
-ROOT = Path(__file__).parents[2]
-PERIOD = {"start": "2024-05-01", "end": "2024-06-30"}
-FOLDER = "results/tiny/2024-05-01_2024-06-30"
-SIZE_M = 1200
 pytestmark = pytest.mark.workflow
-
-
-def reflectance(west: float):
-    """Twice as bright in the east as in the west."""
-    return lambda x, _: 0.02 + 1e-5 * (x - west + 5000)
-
-
-def snakemake(folder: Path, config: dict) -> subprocess.CompletedProcess[str]:
-    (folder / "city.yaml").write_text(yaml.safe_dump(config))
-    programs = str(Path(sys.executable).parent)
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    command = ["snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", "2", "--configfile"]
-    return subprocess.run(
-        [*map(str, command), str(folder / "city.yaml")],
-        capture_output=True, text=True, check=False, env=environment, timeout=600,
-    )  # fmt: skip
-
-
-def city(folder: Path, west: float = WEST, north: float = NORTH, crs: str = CRS, **other) -> dict:
-    """A configuration with training areas: class 6 in the west, class D in the east, four polygons each."""
-    import geopandas
-
-    cells = [(code, x, y) for code, x in ((6, 100), (14, 900)) for y in (50, 350, 650, 950)]
-    shapes = [box(west + x, north - y - 200, west + x + 200, north - y) for _, x, y in cells]
-    areas = geopandas.GeoDataFrame({"lcz": [code for code, _, _ in cells]}, geometry=shapes, crs=crs)
-    areas.to_file(folder / "areas.gpkg")
-    return {
-        "city": "tiny",
-        "aoi": {"bbox": [west, north - SIZE_M, west + SIZE_M, north], "crs": crs},
-        **PERIOD,
-        "training": {"areas": str(folder / "areas.gpkg"), "test": 0.25, "validation": 0.0},
-        "model": {"name": "wudapt_rf"},
-        **other,
-    }
 
 
 @pytest.fixture
@@ -72,18 +29,6 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Loopback
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     with Loopback() as running:
         yield running
-
-
-def mapped(folder: Path, config: dict, run: str = FOLDER) -> str:
-    """Map the city; check that the map tells west from east, and return what was said."""
-    result = snakemake(folder, config)
-    said = result.stdout + result.stderr
-    assert result.returncode == 0, said[-6000:]
-    codes, _ = read_class_map(folder / run / "lcz.tif")
-    assert (codes[1:-1, :5] == 6).mean() > 0.9 and (codes[1:-1, -5:] == 14).mean() > 0.9
-    scenes = json.loads((folder / run / "scenes.json").read_text())
-    assert all(len(file["sha256"]) == 64 for file in scenes["files"].values())
-    return said
 
 
 def test_stac_with_radar_and_again_without_the_archive(server: Loopback, tmp_path: Path) -> None:

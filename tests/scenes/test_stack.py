@@ -317,7 +317,7 @@ def test_complex_channels_are_never_averaged(tmp_path):
         radar_scene(tmp_path, paints, id=day, day=day, units=units, state=SLC_STATE)
         for day in ("2024-06-02", "2024-06-14")
     ]
-    with pytest.raises(ValueError, match="complex amplitudes of one date; use grd4"):
+    with pytest.raises(ValueError, match="are those of one date; use grd4"):
         _radar(measure_usable(passes, make_grid()), make_grid(), tmp_path, channels="so2sat8", dates="mean")
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from lczmap.aoi import bbox_aoi, read_aoi
-from lczmap.config import SEASONS, BoundingBox, Config, Model
+from lczmap.config import (
+    NAMED_HEIGHTS,
+    ORBIT_KINDS,
+    SEASONS,
+    BoundingBox,
+    Config,
+    Model,
+)
 from lczmap.configfiles import expand, expand_endpoint, load_configs
 from lczmap.grid import Grid, latitude, make_grid, tiles
 from lczmap.scenes.seasons import months_of
@@ -96,6 +103,7 @@ wildcard_constraints:
     sensor=r"sentinel-[12]",
     view=r"(_[a-z0-9]+)?",
     model=r"[a-z0-9][a-z0-9_-]*",
+    heights=r"[^/]+",
 
 
 def run_of(wildcards):
@@ -138,7 +146,7 @@ def section_of(wildcards):
 
 
 def archive_of(sensor):
-    """The archive.yaml of a sensor: the configured one, the simulated city's, or the one that is fetched."""
+    """The archive.yaml of a sensor: the configured one, the simulated city's, or one that is fetched or processed."""
 
     def path(wildcards):
         run = run_of(wildcards)
@@ -149,8 +157,11 @@ def archive_of(sensor):
         if described is not None:
             return str(described)
         name = sensor.replace("sentinel", "sentinel-")
+        folder = f"resources/scenes/{wildcards.city}/{run.config.period}/{name}"
         return (
-            f"resources/scenes/{wildcards.city}/{run.config.period}/{name}/archive.yaml"
+            f"{folder}/slc/archive.yaml"
+            if section.source == "slc"
+            else f"{folder}/archive.yaml"
         )
 
     return path
@@ -178,18 +189,25 @@ def source_arguments(wildcards):
         "endpoint": section.endpoint and expand_endpoint(section.endpoint, ROOT),
         "collection": section.collection,
         "bucket": getattr(section, "bucket", None),
-        "folder": (
-            expand(section.archive, ROOT) if section.source == "local" else None
-        ),
+        "folder": product_folder(section),
         "level": getattr(section, "level", None),
         "calibration": getattr(section, "calibration", None),
     }
     return options_text(options)
 
 
+def product_folder(section):
+    """The folder of products on disk, where these are the source."""
+    on_disk = section.source == "local" or (
+        section.source == "slc" and section.provider == "local"
+    )
+    return expand(section.archive, ROOT) if on_disk else None
+
+
 def search_arguments(wildcards):
     section = section_of(wildcards)
     options = {
+        "provider": section.provider if section.source == "slc" else None,
         "platform": section.platform,
         # every Sentinel-2 product on disk is there to be used; radar products are geocoded one by one
         "max-dates": (
@@ -213,14 +231,85 @@ def search_arguments(wildcards):
 
 def fetch_arguments(wildcards):
     section = section_of(wildcards)
-    dem = getattr(section, "dem", None)
     options = {
         "upsampling": getattr(section, "upsampling", None),
-        "dem": expand(dem, ROOT) if dem else None,
-        "geoid": section.geoid_m if dem else None,
+        **grd_heights(wildcards),
     }
     keep = "" if getattr(section, "remove_noise", True) else " --no-remove-noise"
     return options_text(options) + keep
+
+
+def grd_heights(wildcards):
+    """Heights for GRD products: fetched ones count from the ellipsoid, those of a raster as it is configured."""
+    section = section_of(wildcards)
+    dem = getattr(section, "dem", None)
+    if dem is None:
+        return {}
+    if dem in NAMED_HEIGHTS:
+        return {"dem": heights_of(wildcards)}
+    return {"dem": expand(dem, ROOT), "geoid": section.geoid_m}
+
+
+def fetched_heights(wildcards):
+    """The heights that `fetch-scenes` needs to be fetched first."""
+    named = getattr(section_of(wildcards), "dem", None) in NAMED_HEIGHTS
+    return heights_of(wildcards) if named else []
+
+
+def heights_of(wildcards):
+    """The file of ellipsoidal heights that a run's radar is placed by."""
+    return f"resources/heights/{wildcards.city}/{heights_name(run_of(wildcards).config.sentinel1)}.tif"
+
+
+def heights_name(radar):
+    dem = radar.dem or "glo30"
+    geoid = "" if radar.geoid_m is None else f"_{radar.geoid_m:+g}m"
+    if dem in NAMED_HEIGHTS:
+        return dem + geoid
+    place = str(expand(dem, ROOT))
+    return f"{Path(dem).stem}-{hashlib.sha256(place.encode()).hexdigest()[:8]}{geoid}"
+
+
+def heights_arguments(wildcards):
+    """What `fetch-dem` needs to know, for the run whose heights have the wildcards' name."""
+    radar = next(
+        run.config.sentinel1
+        for (city, _), run in RUNS.items()
+        if city == wildcards.city
+        and heights_name(run.config.sentinel1) == wildcards.heights
+    )
+    dem = radar.dem or "glo30"
+    place = dem if dem in NAMED_HEIGHTS else expand(dem, ROOT)
+    return options_text({"dem": place, "geoid": radar.geoid_m})
+
+
+def slc_arguments(wildcards):
+    radar = run_of(wildcards).config.sentinel1
+    return options_text(
+        {
+            "provider": radar.provider,
+            "endpoint": radar.endpoint and expand_endpoint(radar.endpoint, ROOT),
+            "folder": product_folder(radar),
+        }
+    )
+
+
+def geometry_layers(wildcards):
+    wanted = run_of(wildcards).config.sentinel1.geometry_layers
+    return "--geometry-layers" if wanted else ""
+
+
+def orbit_file(wildcards):
+    wish = run_of(wildcards).config.sentinel1.orbit_file
+    return wish if wish in ORBIT_KINDS else expand(wish, ROOT)
+
+
+def placed_archive(wildcards):
+    """SLC scenes geocoded at their measured shift; nothing where scenes are moved when they are stacked."""
+    run = run_of(wildcards)
+    if run.config.sentinel1.source != "slc":
+        return []
+    return f"{run.folder}/slc/archive.yaml"
 
 
 def options_text(options):

@@ -69,6 +69,7 @@ rule fetch_scenes:
     input:
         grid="resources/scenes/{city}/grid.json",
         found="resources/scenes/{city}/{period}/{sensor}/found.json",
+        heights=fetched_heights,
     output:
         archive="resources/scenes/{city}/{period}/{sensor}/archive.yaml",
     log:
@@ -188,6 +189,7 @@ rule stack_sentinel1:
         grid="results/{city}/grid.json",
         scenes="results/{city}/{period}/scenes.json",
         shifts="results/{city}/{period}/coregistration.json",
+        placed=placed_archive,
     output:
         stack="results/{city}/{period}/tiles/{tile}/s1{view}.tif",
     log:
@@ -204,7 +206,8 @@ rule stack_sentinel1:
         dates=setting("sentinel1.dates"),
         max_dates=setting("sentinel1.max_dates"),
         number=lambda w: w.view[1:] or "1",
+        placed=lambda w, input: options_text({"placed": input.placed or None}),
     shell:
         "python -m lczmap stack-sentinel1 {input.grid:q} {input.scenes:q} {input.shifts:q} {output.stack:q} "
         "--tile {wildcards.tile} --channels {params.channels} --dates {params.dates} --max-dates {params.max_dates} "
-        "--number {params.number} --dask {resources.dask:q} --threads {threads} > {log:q} 2>&1"
+        "--number {params.number} {params.placed} --dask {resources.dask:q} --threads {threads} > {log:q} 2>&1"

@@ -1,0 +1,142 @@
+"""A Sentinel-1 SLC product becomes a scene: radar channels on the city's 10 m pixels, in one GeoTIFF."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from odc.geo.geobox import GeoBox
+
+from lczmap.channels import channel_kind, channel_set
+from lczmap.files import sha256
+from lczmap.grid import PIXEL_M, Grid
+from lczmap.raster import lattice, read_tags, write_parts
+from lczmap.sar.profiles import profile_state
+from lczmap.sar.safe import SlcProduct, open_slc
+from lczmap.scenes.catalogue import Asset, Scene, Unit
+from lczmap.scenes.slc.flight import Flight, flight_of
+from lczmap.scenes.slc.pixels import GEOMETRY_LAYERS, Terrain, geocoded_parts, geometry_parts, may_show
+from lczmap.scenes.slc.snap import Orbit, run_snap
+from lczmap.scenes.sources.source import MARGIN_M
+
+_UNITS: dict[str, Unit] = {
+    "complex": "amplitude",
+    "intensity": "linear",
+    "covariance": "linear",
+    "ratio": "ratio",
+    "angle": "degree",
+}
+_SNAP_ORBITS: dict[str, Orbit] = {"POEORB": "precise", "RESORB": "restituted", "product": "product"}
+
+
+@dataclass(frozen=True)
+class SlcOptions:
+    """How a product is processed.
+
+    `channels` names the channel set; `terrain` has the heights and the shift that pixels are placed by; `backend` is
+    this package or ESA SNAP; with `geometry_layers` a second GeoTIFF has incidence angles, layover and shadow.
+    """
+
+    channels: str
+    terrain: Terrain
+    backend: Literal["python", "snap"] = "python"
+    geometry_layers: bool = False
+
+
+def process_slc(path: Path, grid: Grid, folder: Path, orbit: Path | None, options: SlcOptions) -> Scene | None:
+    """Make the channels of a product (SAFE folder or zip) around the city; None where it shows nothing of it.
+
+    One GeoTIFF in `folder`, linear sigma0 (power, or amplitude for complex parts), NaN where missing, on the city's
+    pixels and MARGIN_M around them; one made before with the same options is kept. `orbit` is an EOF file that covers
+    the product, None for the product's own state vectors. ValueError for an incomplete product, an orbit of another
+    satellite or time, and where SNAP is asked for and fails.
+    """
+    target = grid.geobox.pad(math.ceil(MARGIN_M / PIXEL_M))
+    with _scratch(folder) as scratch:
+        product = open_slc(path, scratch)
+        flown = flight_of(product, orbit)
+        file = folder / f"{product.id}_{_fingerprint(options, flown)}.tif"
+        if not (file.is_file() and lattice(file) == target) and not _make(product, flown, target, file, options):
+            return None
+        layers = file.with_name(f"{file.stem}_geometry.tif")
+        if options.geometry_layers and not layers.is_file():
+            write_parts(layers, geometry_parts(flown.fit, target, options.terrain), target, names=GEOMETRY_LAYERS)
+    return _scene(product, flown, file, options)
+
+
+def written_channels(name: str) -> tuple[str, ...]:
+    """Return what is written for a channel set: its channels, and the intensities that shifts are measured by."""
+    channels = channel_set(name).channels
+    if any(channel_kind(channel) == "complex" for channel in channels):
+        return channels
+    return tuple(dict.fromkeys([*channels, *channel_set("grd4").channels]))
+
+
+def _make(product: SlcProduct, flown: Flight, target: GeoBox, file: Path, options: SlcOptions) -> bool:
+    """Write the channels; False where the product shows nothing of the map."""
+    terrain = options.terrain
+    if options.backend == "snap":
+        if not may_show(product, target):
+            return False
+        made = run_snap(
+            product.path,
+            target,
+            file.parent,
+            orbit=_SNAP_ORBITS[flown.source],
+            heights=terrain.heights,
+            channels=options.channels,
+            shift_m=terrain.shift_m,
+        )
+        made.replace(file)
+        return True
+    names = written_channels(options.channels)
+    parts = geocoded_parts(product, flown.fit, target, names, terrain)
+    first = next(parts, None)
+    if first is None:
+        return False
+    tags = {"processor": product.processor, "orbit_file": flown.name, "heights": terrain.heights.name}
+    write_parts(file, chain([first], parts), target, names=names, tags=tags)
+    return True
+
+
+def _scene(product: SlcProduct, flown: Flight, file: Path, options: SlcOptions) -> Scene:
+    state = {
+        **profile_state(options.channels),
+        "terrain": "dem",
+        "orbit": flown.source,
+        "processor": read_tags(file)["processor"],
+    }
+    names = written_channels(options.channels)
+    assets = {name: Asset(str(file), band=i + 1, unit=_UNITS[channel_kind(name)]) for i, name in enumerate(names)}
+    return Scene(
+        id=product.id,
+        sensor="sentinel-1",
+        platform=product.platform,
+        datetime=product.datetime,
+        state=state,
+        orbit_direction=product.orbit_direction,
+        relative_orbit=product.relative_orbit,
+        assets=assets,
+    )
+
+
+def _fingerprint(options: SlcOptions, flown: Flight) -> str:
+    terrain = options.terrain
+    what = [options.channels, options.backend, flown.name, sha256(terrain.heights), terrain.shift_m]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    # beside the results, where there is room; only a zip file's images come here
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=".unpacked") as name:
+        yield Path(name)

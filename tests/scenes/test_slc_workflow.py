@@ -1,0 +1,99 @@
+"""A small city mapped from a Sentinel-1 SLC product by Snakemake: orbit, heights, channels, shift, stacks, map."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from sar.independent_radar import near, read_radar
+from sar.synthetic_slc import paint_ground, places, unpack_annotations, write_safe, zipped
+from tiny_city import SIZE_M, city, mapped, reflectance, snakemake
+from tiny_safe import Safe
+from tiny_safe import write_safe as write_optical
+
+from lczmap.channels import SO2SAT8
+from lczmap.raster import read_stack, write_cells
+
+pytestmark = pytest.mark.workflow
+
+CRS = "EPSG:32611"
+GROUND_M = 1500.0
+PERIOD = {"start": "2020-05-01", "end": "2020-05-31"}
+FOLDER = "results/tiny/2020-05-01_2020-05-31"
+MARGIN_M = 3000
+
+
+@pytest.fixture
+def west_north(real_data: Path, tmp_path: Path) -> tuple[float, float]:
+    """The corner of a city where two subswaths and two bursts meet; its archive holds radar and optical products."""
+    annotations = unpack_annotations(next((real_data / "safe").glob("S1A_IW_SLC*.zip")), tmp_path / "unpacked")
+    radar = read_radar(annotations)
+    time, range_time = radar.overlap(("IW1", 4), ("IW2", 5))
+    import pyproj
+
+    to_map = pyproj.Transformer.from_crs("EPSG:4326", CRS, always_xy=True)
+    x, y = to_map.transform(*radar.place_of(time, range_time, GROUND_M))
+    west, north = round(x / 100) * 100 - SIZE_M / 2, round(y / 100) * 100 + SIZE_M / 2
+    reach = (west - MARGIN_M, north - SIZE_M - MARGIN_M, west + SIZE_M + MARGIN_M, north + MARGIN_M)
+    model = near(radar, CRS, reach, (GROUND_M, GROUND_M))
+    rng = np.random.default_rng(1)
+
+    def ground(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Speckle, ten times as bright in the east as in the west."""
+        power = np.where(x > west + SIZE_M / 2, 0.3, 0.03)
+        drawn = [rng.standard_normal(x.shape) + 1j * rng.standard_normal(x.shape) for _ in range(2)]
+        return tuple(np.sqrt(share * power / 2) * one for share, one in zip((0.2, 1.0), drawn, strict=True))
+
+    painted = paint_ground(radar, model, places(radar, model, reach, (GROUND_M,)), GROUND_M, ground)
+    (tmp_path / "archive").mkdir()
+    zipped(write_safe(annotations, tmp_path / "written", painted), tmp_path / "archive")
+    shutil.rmtree(tmp_path / "written")
+    place = {"west": west - 2400, "north": north + 2400, "width_m": 4800, "crs": CRS, "tile": "11SNB"}
+    optical = Safe(level="L2A", sensed="2020-05-12T18:30:00.0Z", datatake="20200512T183000", **place)
+    write_optical(tmp_path / "archive", optical, reflectance(west))
+    cells = GeoBox((300, 300), Affine(100, 0, west - 15_000, 0, -100, north + 15_000), CRS)
+    heights = np.full((1, 300, 300), GROUND_M - 20, np.float32)
+    write_cells(tmp_path / "heights.tif", heights, cells, names=["height"], nodata=None)
+    return west, north
+
+
+def configuration(folder: Path, west: float, north: float, **radar) -> dict:
+    slc = {
+        "source": "slc",
+        "provider": "local",
+        "archive": str(folder / "archive"),
+        "orbit_file": "product",
+        "dem": str(folder / "heights.tif"),
+        "geoid_m": 20.0,
+    }
+    optical = {"source": "local", "archive": str(folder / "archive"), "level": "L2A"}
+    return city(folder, west, north, CRS, sentinel2=optical, sentinel1=slc | radar) | PERIOD
+
+
+def test_a_zip_of_an_slc_product_becomes_the_channels_of_so2sat_and_a_map(
+    west_north: tuple[float, float], tmp_path: Path
+) -> None:
+    mapped(tmp_path, configuration(tmp_path, *west_north), FOLDER)
+    stack = read_stack(next((tmp_path / FOLDER / "tiles").rglob("s1.tif")))
+    assert stack.channels == SO2SAT8.channels and np.isfinite(stack.pixels).all()
+    assert stack.state["product"] == "slc" and stack.state["orbit"] == "product"
+    power = np.square(stack.pixels[2:4]).sum(axis=0)
+    middle = power.shape[1] // 2
+    assert 8 < power[:, middle + 8 :].mean() / power[:, : middle - 8].mean() < 12
+    scenes = json.loads((tmp_path / FOLDER / "scenes.json").read_text())["scenes"]
+    radar = next(scene for scene in scenes if scene["sensor"] == "sentinel-1")
+    assert (radar["platform"], radar["relative_orbit"], radar["usable_fraction"]) == ("sentinel-1a", 71, 1.0)
+    assert not list(tmp_path.rglob(".unpacked*")) and not list(tmp_path.rglob("*.part"))
+
+
+def test_an_orbit_of_another_day_is_refused_and_nothing_is_left(
+    west_north: tuple[float, float], tmp_path: Path, real_data: Path
+) -> None:
+    orbit = next((real_data / "safe").glob("*RESORB*.EOF"))
+    result = snakemake(tmp_path, configuration(tmp_path, *west_north, orbit_file=str(orbit)))
+    said = result.stdout + result.stderr
+    assert result.returncode != 0 and "2023-08-23" in said and "2020-05-11" in said and "orbit_file: product" in said
+    assert not list(tmp_path.rglob("orbits.json")) and not (tmp_path / FOLDER / "lcz.tif").exists()
