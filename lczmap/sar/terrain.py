@@ -65,8 +65,9 @@ def layover_shadow(geobox: GeoBox, height: npt.NDArray[np.floating], orbit: Orbi
     the satellite, a pixel whose slant range does not exceed all before it is in layover, and so is one whose slant
     range is not below all behind it: two places share a range. One whose look angle (from nadir) does not exceed all
     before it is in shadow. After W. G. Kropatsch & D. Strobl, "The generation of SAR layover and shadow maps from
-    digital elevation models", IEEE TGRS 28(1), 1990. The direction is that at the map's centre; the lines step from
-    pixel to pixel, so borders are good to about a pixel. Where the height is NaN: 0, and no obstacle.
+    digital elevation models", IEEE TGRS 28(1), 1990. The direction is that at the map's centre; heights are
+    interpolated between the rows that a line passes, and borders are good to about a pixel. Where the height is NaN, or
+    that of the neighbour which is needed: 0, and no obstacle.
     """
     check_heights(geobox, height)
     slant, look = np.empty(height.shape), np.empty(height.shape)
@@ -114,28 +115,46 @@ def _range_direction(geobox: GeoBox, height: float, orbit: OrbitFit) -> tuple[fl
     return across, down
 
 
+@numba.njit(cache=True)
+def _between_rows(values, place, col):  # type: ignore[no-untyped-def]  # numba arrays
+    # linear between the two rows around a fractional row; at the map's edge the row that is there
+    above = int(np.floor(place))
+    share = place - above
+    below = min(above + 1, values.shape[0] - 1)
+    above = max(above, 0)
+    return values[above, col] + share * (values[below, col] - values[above, col])
+
+
 @numba.njit(parallel=True, cache=True)
 def _mark(slant, look, slope, forward, flags):  # type: ignore[no-untyped-def]  # numba arrays
-    # lines in the direction of range: one per row at column 0, `slope` rows per column; `forward`: away from the
-    # satellite is toward higher columns
+    # lines in the direction of range: one per row at column 0, `slope` rows per column, the nearest row is marked;
+    # `forward`: away from the satellite is toward higher columns
     rows, cols = slant.shape
     reach = int(np.ceil(abs(slope) * cols)) + 1
     for line in numba.prange(rows + 2 * reach):
         farthest, widest = -np.inf, -np.inf
         for step in range(cols):
             col = step if forward else cols - 1 - step
-            row = line - reach + int(np.floor(slope * col + 0.5))
-            if 0 <= row < rows and not np.isnan(slant[row, col]):
-                if slant[row, col] <= farthest:
+            place = line - reach + slope * col
+            row = int(np.floor(place + 0.5))
+            if 0 <= row < rows:
+                range_m, angle = _between_rows(slant, place, col), _between_rows(look, place, col)
+                if range_m <= farthest:
                     flags[row, col] |= LAYOVER
-                if look[row, col] <= widest:
+                if angle <= widest:
                     flags[row, col] |= SHADOW
-                farthest, widest = max(farthest, slant[row, col]), max(widest, look[row, col])
+                if range_m > farthest:
+                    farthest = range_m
+                if angle > widest:
+                    widest = angle
         nearest = np.inf
         for step in range(cols):
             col = cols - 1 - step if forward else step
-            row = line - reach + int(np.floor(slope * col + 0.5))
-            if 0 <= row < rows and not np.isnan(slant[row, col]):
-                if slant[row, col] >= nearest:
+            place = line - reach + slope * col
+            row = int(np.floor(place + 0.5))
+            if 0 <= row < rows:
+                range_m = _between_rows(slant, place, col)
+                if range_m >= nearest:
                     flags[row, col] |= LAYOVER
-                nearest = min(nearest, slant[row, col])
+                if range_m < nearest:
+                    nearest = range_m

@@ -158,13 +158,23 @@ def test_the_shadow_of_a_peak_points_away_from_the_satellite(turned: bool) -> No
     geobox = map_under((181, 181), turned=turned)
     x, theta = away(geobox), incidence_at_centre(geobox)
     cols, rows = np.meshgrid(np.arange(181) - 90, np.arange(181) - 90)
-    height = np.maximum(600 - 20 * np.hypot(cols, rows) * PIXEL_M / 2, 0)  # a cone with a foot of 60 m
+    height = np.maximum(600 - 2.5 * np.hypot(cols, rows) * PIXEL_M, 0)  # a cone with a foot of 240 m
     tip = layover_shadow(geobox, height, ORBIT) & SHADOW > 0
     tip &= x > 600 * np.tan(theta) - 50  # the last 50 m of the shadow
     east, south = np.gradient(x)[1][90, 90] / PIXEL_M, np.gradient(x)[0][90, 90] / PIXEL_M
     aside = (rows * east - cols * south)[tip]
     assert tip.any() and np.abs(aside).max() < 2
     assert x[tip].max() == pytest.approx(600 * np.tan(theta), abs=1.5 * PIXEL_M)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_smooth_mountain_less_steep_than_the_line_of_sight_has_neither(turned: bool) -> None:
+    """Slopes up to 0.8, layover begins at tan(42°) = 0.9: also on the flanks, where a line of range steps to a row."""
+    geobox = map_under((401, 401), turned=turned)
+    cols, rows = np.meshgrid(np.arange(401) - 200, np.arange(401) - 200)
+    height = 0.8 * 600 * np.exp(0.5 - np.hypot(cols, rows) ** 2 * PIXEL_M**2 / (2 * 600**2))
+    assert np.tan(incidence_at_centre(geobox)) > 0.85
+    assert not layover_shadow(geobox, height, ORBIT).any()
 
 
 def test_a_map_that_the_satellite_did_not_pass_is_refused() -> None:

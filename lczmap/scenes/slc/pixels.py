@@ -5,7 +5,7 @@ radar's own pixels, then one range-Doppler geocoding that takes the nearest rada
 raw complex signal of TOPS bursts turns by several cycles from line to line, so it is never interpolated, and a measured
 shift enters the geocoding instead of moving pixels afterwards.
 
-Differences from SNAP: the filter runs inside each burst, before bursts are joined (the cut lies some 80 lines inside
+Differences from SNAP: the filter runs inside each burst, before bursts are joined (the cut lies some 60 lines inside
 valid data, so no window is cut), and heights are interpolated bilinearly. The window of one burst is in memory at a
 time.
 """
