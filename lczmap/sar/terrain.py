@@ -143,10 +143,8 @@ def _mark(slant, look, slope, forward, flags):  # type: ignore[no-untyped-def]  
                     flags[row, col] |= LAYOVER
                 if angle <= widest:
                     flags[row, col] |= SHADOW
-                if range_m > farthest:
-                    farthest = range_m
-                if angle > widest:
-                    widest = angle
+                farthest = max(farthest, range_m)
+                widest = max(widest, angle)
         nearest = np.inf
         for step in range(cols):
             col = cols - 1 - step if forward else step
@@ -156,5 +154,4 @@ def _mark(slant, look, slope, forward, flags):  # type: ignore[no-untyped-def]  
                 range_m = _between_rows(slant, place, col)
                 if range_m >= nearest:
                     flags[row, col] |= LAYOVER
-                if range_m < nearest:
-                    nearest = range_m
+                nearest = min(nearest, range_m)

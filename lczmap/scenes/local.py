@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -205,7 +205,7 @@ def _asset(name: str, entry: _AssetEntry, defaults: _Defaults, root: Path) -> As
     if not Path(file_on_disk(path)).is_file():
         raise ValueError(f"{name}: {path}: no such file")
     if given.get("unit") is None:
-        raise ValueError(f"{name}: `unit` is missing (reflectance, linear, amplitude or dB)")
+        raise ValueError(f"{name}: `unit` is missing ({', '.join(get_args(Unit))})")
     return Asset(path=path, **given)
 
 

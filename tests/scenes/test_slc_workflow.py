@@ -2,11 +2,16 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
+import shapely
 from affine import Affine
+from fake_dataspace import NAME, PASSWORD, FakeDataSpace, Product
+from loopback import Loopback
 from odc.geo.geobox import GeoBox
 from sar.independent_radar import near, read_radar
 from sar.synthetic_slc import paint_ground, places, unpack_annotations, write_safe, zipped
@@ -15,7 +20,7 @@ from tiny_safe import Safe
 from tiny_safe import write_safe as write_optical
 
 from lczmap.channels import SO2SAT8
-from lczmap.raster import read_stack, write_cells
+from lczmap.raster import read_cells, read_stack, write_cells
 
 pytestmark = pytest.mark.workflow
 
@@ -26,16 +31,27 @@ FOLDER = "results/tiny/2020-05-01_2020-05-31"
 MARGIN_M = 3000
 
 
-@pytest.fixture
-def west_north(real_data: Path, tmp_path: Path) -> tuple[float, float]:
-    """The corner of a city where two subswaths and two bursts meet; its archive holds radar and optical products."""
-    annotations = unpack_annotations(next((real_data / "safe").glob("S1A_IW_SLC*.zip")), tmp_path / "unpacked")
-    radar = read_radar(annotations)
-    time, range_time = radar.overlap(("IW1", 4), ("IW2", 5))
-    import pyproj
+@dataclass(frozen=True)
+class Site:
+    """A city's corner, and the folder with its products (`archive`) and heights."""
 
+    folder: Path
+    west: float
+    north: float
+
+    @property
+    def product(self) -> Path:
+        return next((self.folder / "archive").glob("S1*.zip"))
+
+
+@pytest.fixture(scope="module")
+def site(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A city where two subswaths and two bursts meet."""
+    folder = tmp_path_factory.mktemp("site")
+    annotations = unpack_annotations(next((real_data / "safe").glob("S1A_IW_SLC*.zip")), folder / "unpacked")
+    radar = read_radar(annotations)
     to_map = pyproj.Transformer.from_crs("EPSG:4326", CRS, always_xy=True)
-    x, y = to_map.transform(*radar.place_of(time, range_time, GROUND_M))
+    x, y = to_map.transform(*radar.place_of(*radar.overlap(("IW1", 4), ("IW2", 5)), GROUND_M))
     west, north = round(x / 100) * 100 - SIZE_M / 2, round(y / 100) * 100 + SIZE_M / 2
     reach = (west - MARGIN_M, north - SIZE_M - MARGIN_M, west + SIZE_M + MARGIN_M, north + MARGIN_M)
     model = near(radar, CRS, reach, (GROUND_M, GROUND_M))
@@ -48,35 +64,34 @@ def west_north(real_data: Path, tmp_path: Path) -> tuple[float, float]:
         return tuple(np.sqrt(share * power / 2) * one for share, one in zip((0.2, 1.0), drawn, strict=True))
 
     painted = paint_ground(radar, model, places(radar, model, reach, (GROUND_M,)), GROUND_M, ground)
-    (tmp_path / "archive").mkdir()
-    zipped(write_safe(annotations, tmp_path / "written", painted), tmp_path / "archive")
-    shutil.rmtree(tmp_path / "written")
+    (folder / "archive").mkdir()
+    zipped(write_safe(annotations, folder / "written", painted), folder / "archive")
+    shutil.rmtree(folder / "written")
     place = {"west": west - 2400, "north": north + 2400, "width_m": 4800, "crs": CRS, "tile": "11SNB"}
     optical = Safe(level="L2A", sensed="2020-05-12T18:30:00.0Z", datatake="20200512T183000", **place)
-    write_optical(tmp_path / "archive", optical, reflectance(west))
+    write_optical(folder / "archive", optical, reflectance(west))
     cells = GeoBox((300, 300), Affine(100, 0, west - 15_000, 0, -100, north + 15_000), CRS)
     heights = np.full((1, 300, 300), GROUND_M - 20, np.float32)
-    write_cells(tmp_path / "heights.tif", heights, cells, names=["height"], nodata=None)
-    return west, north
+    write_cells(folder / "heights.tif", heights, cells, names=["height"], nodata=None)
+    return Site(folder, west, north)
 
 
-def configuration(folder: Path, west: float, north: float, **radar) -> dict:
+def configuration(site: Site, folder: Path, **radar) -> dict:
+    archive = str(site.folder / "archive")
     slc = {
         "source": "slc",
         "provider": "local",
-        "archive": str(folder / "archive"),
+        "archive": archive,
         "orbit_file": "product",
-        "dem": str(folder / "heights.tif"),
+        "dem": str(site.folder / "heights.tif"),
         "geoid_m": 20.0,
     }
-    optical = {"source": "local", "archive": str(folder / "archive"), "level": "L2A"}
-    return city(folder, west, north, CRS, sentinel2=optical, sentinel1=slc | radar) | PERIOD
+    optical = {"source": "local", "archive": archive, "level": "L2A"}
+    return city(folder, site.west, site.north, CRS, sentinel2=optical, sentinel1=slc | radar) | PERIOD
 
 
-def test_a_zip_of_an_slc_product_becomes_the_channels_of_so2sat_and_a_map(
-    west_north: tuple[float, float], tmp_path: Path
-) -> None:
-    mapped(tmp_path, configuration(tmp_path, *west_north), FOLDER)
+def test_a_zip_of_an_slc_product_becomes_the_channels_of_so2sat_and_a_map(site: Site, tmp_path: Path) -> None:
+    mapped(tmp_path, configuration(site, tmp_path, geometry_layers=True), FOLDER)
     stack = read_stack(next((tmp_path / FOLDER / "tiles").rglob("s1.tif")))
     assert stack.channels == SO2SAT8.channels and np.isfinite(stack.pixels).all()
     assert stack.state["product"] == "slc" and stack.state["orbit"] == "product"
@@ -86,14 +101,50 @@ def test_a_zip_of_an_slc_product_becomes_the_channels_of_so2sat_and_a_map(
     scenes = json.loads((tmp_path / FOLDER / "scenes.json").read_text())["scenes"]
     radar = next(scene for scene in scenes if scene["sensor"] == "sentinel-1")
     assert (radar["platform"], radar["relative_orbit"], radar["usable_fraction"]) == ("sentinel-1a", 71, 1.0)
+    (incidence, layover), _ = read_cells(next(tmp_path.rglob("*_geometry.tif")))
+    assert 30 < incidence.min() < incidence.max() < 46 and not layover.any()
     assert not list(tmp_path.rglob(".unpacked*")) and not list(tmp_path.rglob("*.part"))
 
 
-def test_an_orbit_of_another_day_is_refused_and_nothing_is_left(
-    west_north: tuple[float, float], tmp_path: Path, real_data: Path
+def test_a_product_of_the_data_space_is_downloaded_once_and_the_account_stays_secret(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CDSE_USERNAME", NAME)
+    monkeypatch.setenv("CDSE_PASSWORD", PASSWORD)
+    (tmp_path / "served").mkdir()
+    with Loopback() as server:
+        FakeDataSpace(
+            server, [Served("A", "20200511", "135117", packed=site.product.read_bytes())], tmp_path / "served"
+        )
+        config = configuration(
+            site, tmp_path, provider="dataspace", archive=None, endpoint=server.url, channels="rsnnet9"
+        )
+        said = mapped(tmp_path, config, FOLDER)
+        asked = len(server.requests)
+        shutil.rmtree(tmp_path / "results")
+        mapped(tmp_path, config, FOLDER)
+        assert len(server.requests) == asked
+    assert "whole sentinel-1 products from the Copernicus Data Space" in said
+    assert "Entropy" in read_stack(next((tmp_path / FOLDER / "tiles").rglob("s1.tif"))).channels
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in files if PASSWORD.encode() in path.read_bytes()] == [] and PASSWORD not in said
+
+
+def test_an_orbit_of_another_day_is_refused_and_nothing_is_left(site: Site, tmp_path: Path, real_data: Path) -> None:
     orbit = next((real_data / "safe").glob("*RESORB*.EOF"))
-    result = snakemake(tmp_path, configuration(tmp_path, *west_north, orbit_file=str(orbit)))
+    result = snakemake(tmp_path, configuration(site, tmp_path, orbit_file=str(orbit)))
     said = result.stdout + result.stderr
     assert result.returncode != 0 and "2023-08-23" in said and "2020-05-11" in said and "orbit_file: product" in said
     assert not list(tmp_path.rglob("orbits.json")) and not (tmp_path / FOLDER / "lcz.tif").exists()
+
+
+class Served(Product):
+    """The catalogue's entry of the real product."""
+
+    @property
+    def name(self) -> str:
+        return "S1A_IW_SLC__1SDV_20200511T135117_20200511T135144_032518_03C421_7768"
+
+    @property
+    def outline(self) -> shapely.Polygon:
+        return shapely.box(-118.5, 37.1, -115.2, 39.1)
