@@ -137,20 +137,19 @@ def _mark(slant, look, slope, forward, flags):  # type: ignore[no-untyped-def]  
             col = step if forward else cols - 1 - step
             place = line - reach + slope * col
             row = int(np.floor(place + 0.5))
-            if 0 <= row < rows:
+            if 0 <= row < rows and not np.isnan(_between_rows(slant, place, col)):
                 range_m, angle = _between_rows(slant, place, col), _between_rows(look, place, col)
                 if range_m <= farthest:
                     flags[row, col] |= LAYOVER
                 if angle <= widest:
                     flags[row, col] |= SHADOW
-                farthest = max(farthest, range_m)
-                widest = max(widest, angle)
+                farthest, widest = max(farthest, range_m), max(widest, angle)
         nearest = np.inf
         for step in range(cols):
             col = cols - 1 - step if forward else step
             place = line - reach + slope * col
             row = int(np.floor(place + 0.5))
-            if 0 <= row < rows:
+            if 0 <= row < rows and not np.isnan(_between_rows(slant, place, col)):
                 range_m = _between_rows(slant, place, col)
                 if range_m >= nearest:
                     flags[row, col] |= LAYOVER
