@@ -17,6 +17,8 @@ _PREFIX = {"sentinel-1": "s1", "sentinel-2": "s2"}
 
 PIXEL_STATE = ("level", "product", "calibration", "noise_removed", "looks", "polarimetry")
 """Keys of a stack's state that change its values' statistics; the others (scenes, dates, shift) say where from."""
+PROVENANCE_STATE = ("orbit", "orbit_file", "heights", "processor")
+"""Keys of a scene's state that may differ within one pass, or between passes that are alike."""
 ABSENT = {"absent": "true"}
 """State of a stack whose sensor saw nothing (`sentinel1.use: preferred`): every pixel is missing."""
 
@@ -39,3 +41,13 @@ def combine(names: Sequence[str]) -> list[View]:
     by_sensor = {sensor: [n for n in names if sensor_of_stack(n) == sensor] for sensor in SENSORS}
     present = {sensor: found for sensor, found in by_sensor.items() if found}
     return [dict(zip(present, chosen, strict=True)) for chosen in product(*present.values())]
+
+
+def pixels_alike(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Say whether two scenes' states differ in their provenance only."""
+    return described(one) == described(other)
+
+
+def described(state: Mapping[str, str]) -> dict[str, str]:
+    """Return a scene's state without its provenance."""
+    return {key: value for key, value in state.items() if key not in PROVENANCE_STATE}

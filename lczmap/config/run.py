@@ -90,9 +90,13 @@ class Config(Section):
         radar = self.sentinel1
         if radar.source in NETWORK and radar.channels != "grd4":
             yield f"`sentinel1.source: {radar.source}` has intensities only; set `sentinel1.channels: grd4`"
+        if radar.source == "simulate" and radar.channels == "rsnnet9":
+            yield "the simulated city has the channels so2sat8 and grd4 only; set one of them as `sentinel1.channels`"
         if radar.source == "slc":
             yield from self._slc_problems()
-        elif radar.source != "local" and radar.dem is not None:
+        else:
+            yield from self._slc_only(radar)
+        if radar.source not in ("slc", "local") and radar.dem is not None:
             yield f"`sentinel1.dem` is for products on disk and `source: slc`; `{radar.source}` brings geocoded pixels"
         if radar.source == "stac" and radar.calibration != "gamma0":
             yield "STAC archives have terrain-corrected radar as gamma0 only; set `sentinel1.calibration: gamma0`"
@@ -107,6 +111,11 @@ class Config(Section):
             yield "`sentinel1.source: slc` makes sigma0, as So2Sat has; set `sentinel1.calibration: sigma0`"
         if radar.backend == "snap" and radar.channels != "so2sat8":
             yield "`sentinel1.backend: snap` makes the channels so2sat8 only; set `sentinel1.backend: python`"
+
+    def _slc_only(self, radar: Sentinel1) -> Iterator[str]:
+        for key in ("orbit_file", "backend", "geometry_layers"):
+            if getattr(radar, key) != Sentinel1.model_fields[key].default:
+                yield f"`sentinel1.{key}` is for `sentinel1.source: slc`; the source is {radar.source}"
 
     def _label_problems(self) -> Iterator[str]:
         if self.training.labels == "teacher":

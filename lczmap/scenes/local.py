@@ -27,6 +27,8 @@ _STATE_VALUES: dict[Sensor, dict[str, tuple[str, ...] | None]] = {  # None: any 
         "polarimetry": None,
         "terrain": ("dem", "grid heights"),
         "orbit": ("POEORB", "RESORB", "product"),
+        "orbit_file": None,
+        "heights": None,
         "processor": None,
         "provider": None,
     },

@@ -18,6 +18,7 @@ from scipy import ndimage
 from lczmap.grid import Grid
 from lczmap.scenes.catalogue import Scene, Sensor
 from lczmap.scenes.clouds import CloudMethod, cloud_mask, read_asset
+from lczmap.views import described
 
 EDGE_PX = 6
 """Reach of cubic convolution of 20 m pixels, and of the speckle filter, in 10 m pixels."""
@@ -137,7 +138,8 @@ def _cells_with_data(scene: Scene, grid: Grid) -> npt.NDArray[np.bool_]:
 
 def _pass_key(item: Acquired) -> tuple[str, str, str, str]:
     # scenes of another level or calibration never mix
-    return (item.platform, str(item.relative_orbit), str(item.orbit_direction), str(sorted(item.state.items())))
+    state = str(sorted(described(item.state).items()))
+    return (item.platform, str(item.relative_orbit), str(item.orbit_direction), state)
 
 
 def _time(item: Acquired) -> datetime:

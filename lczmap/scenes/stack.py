@@ -20,7 +20,7 @@ from lczmap.scenes.clouds import CloudMethod, cloud_mask, mask_name, read_asset
 from lczmap.scenes.composite import CompositeMethod, composite, pixel_quality, rank_by_usable
 from lczmap.scenes.overpass import Overpass, overpasses, same_track, seams
 from lczmap.scenes.radar import radar_block
-from lczmap.views import ABSENT
+from lczmap.views import ABSENT, PROVENANCE_STATE, pixels_alike
 
 Float = npt.NDArray[np.float32]
 Dates = Literal["single", "mean", "softmax"]
@@ -140,7 +140,7 @@ def choose_passes(ranked: Sequence[Overpass], dates: Dates, max_dates: int, numb
     """Return the passes that a stack is made of, see `stack_sentinel1`; ValueError when there are too few."""
     best = ranked[0].scenes[0]
     if dates == "mean":
-        alike = [p for p in ranked if same_track(p.scenes[0], best) and p.scenes[0].state == best.state]
+        alike = [p for p in ranked if same_track(p.scenes[0], best) and pixels_alike(p.scenes[0].state, best.state)]
         return alike[:max_dates]
     if number > len(ranked):
         raise ValueError(
@@ -217,8 +217,11 @@ def _placed(one: Overpass, placed: Sequence[Scene]) -> Overpass:
 
 def _sentinel1_state(used: Sequence[Overpass], moves: Sequence[tuple[float, float]]) -> dict[str, str]:
     first = used[0].scenes[0]
+    scenes = [scene for one in used for scene in one.scenes]
+    made = {key: "; ".join(dict.fromkeys(s.state.get(key, "unknown") for s in scenes)) for key in PROVENANCE_STATE}
     return {
         **first.state,
+        **{key: value for key, value in made.items() if key in first.state},
         "looks": f"{float(first.state['looks']) * len(used):g}",
         "scene": " ".join(scene.id for one in used for scene in one.scenes),
         "platform": first.platform,

@@ -14,9 +14,12 @@ from lczmap.channels import SO2SAT8
 from lczmap.grid import Grid, tiles
 from lczmap.raster import read_stack, write_cells
 from lczmap.scenes.catalogue import Asset, Scene
+from lczmap.scenes.local import read_archive
+from lczmap.scenes.overpass import overpasses
 from lczmap.scenes.slc.batch import (
     download_products,
     place_products,
+    process_products,
     read_orbits,
     read_products,
     used_passes,
@@ -77,10 +80,14 @@ def test_one_product_that_fails_is_named_and_the_others_are_downloaded(tmp_path:
 def test_a_product_that_has_gone_is_named(tmp_path: Path) -> None:
     out = tmp_path / "products.json"
     download_products(Archive(), [found("a")], tmp_path / "products", out)
-    assert read_products(out) == {"a": (tmp_path / "products/a").resolve()}
+    products = read_products(out)
+    assert products == {"a": (tmp_path / "products/a").resolve()}
     (tmp_path / "products/a").rmdir()
+    options = SlcOptions("so2sat8", Terrain(tmp_path / "heights.tif"))
     with pytest.raises(ValueError, match=r"a is no longer at .*delete products\.json"):
-        read_products(out)
+        process_products(products, {"a": None}, GRID, tmp_path / "slc/archive.yaml", options)
+    with pytest.raises(ValueError, match=r"orbits \[\]; run `fetch-slc` and `fetch-orbit` again"):
+        process_products(products, {}, GRID, tmp_path / "slc/archive.yaml", options)
     out.write_text(json.dumps({"found": []}))
     with pytest.raises(ValueError, match="expected a list of products of this version"):
         read_products(out)
@@ -122,6 +129,33 @@ def test_placed_scenes_are_stacked_as_they_are_and_the_stack_tells_their_shift(t
     other = replace(placed, id="other")
     with pytest.raises(ValueError, match=r"expected the placed scenes \['late'\], got \[\]"):
         stack_sentinel1([unmoved], GRID, tile, out, channels="so2sat8", shifts=moved, placed=[other])
+
+
+def test_a_search_that_found_nothing_ends_in_a_stack_without_radar(tmp_path: Path) -> None:
+    options, archive = SlcOptions("so2sat8", Terrain(tmp_path / "heights.tif")), tmp_path / "slc/archive.yaml"
+    download_products(Archive(), [], tmp_path / "products", tmp_path / "products.json")
+    process_products(read_products(tmp_path / "products.json"), {}, GRID, archive, options)
+    assert read_archive(archive) == []
+    placed = tmp_path / "placed/archive.yaml"
+    nothing = {"scenes": {}}
+    place_products({}, {}, GRID, placed, options, scenes=[], shifts=nothing, dates="single", max_dates=3)
+    out = tmp_path / "s1.tif"
+    stack_sentinel1([], GRID, tiles(GRID)[0], out, channels="so2sat8", shifts=nothing, placed=read_archive(placed))
+    assert read_stack(out).state == {"absent": "true"}
+
+
+def test_passes_that_differ_in_their_orbit_files_only_are_averaged(tmp_path: Path) -> None:
+    grd = [replace(scene(tmp_path, f"p{day}", day, float(day)), state=STATE | made) for day, made in (
+        (1, {"orbit": "POEORB", "processor": "IPF 004.00"}), (13, {"orbit": "RESORB", "processor": "IPF 004.01"})
+    )]  # fmt: skip
+    out = tmp_path / "s1.tif"
+    stack_sentinel1(grd, GRID, tiles(GRID)[0], out, channels="grd4", dates="mean")
+    state = read_stack(out).state
+    assert (state["looks"], state["orbit"], state["processor"]) == ("2", "POEORB; RESORB", "IPF 004.00; IPF 004.01")
+    assert len(overpasses([grd[0], replace(grd[1], datetime="2026-05-01T05:00:25Z")], "sentinel-1")) == 1
+    gamma = replace(grd[1], state=grd[1].state | {"calibration": "gamma0"})
+    stack_sentinel1([grd[0], gamma], GRID, tiles(GRID)[0], out, channels="grd4", dates="mean")
+    assert read_stack(out).state["looks"] == "1"
 
 
 def test_blocks_cover_the_map_once() -> None:

@@ -71,3 +71,10 @@ def test_folder_must_be_given_and_there(tmp_path):
     with pytest.raises(ArchiveError, match="no such folder"):
         make_slc_source("local", folder=tmp_path / "none").search(ASKED)
     assert make_slc_source("local", folder=tmp_path).search(ASKED) == []
+
+
+def test_products_of_one_polarisation_or_another_mode_are_passed_over(products, capsys):
+    for name in (NAME.replace("1SDV", "1SSV"), NAME.replace("IW_SLC_", "EW_SLC_")):
+        (products / f"{name}.SAFE").mkdir()
+    assert len(make_slc_source("local", folder=products).search(ASKED)) == 3
+    assert "2 products are not of mode IW in VV and VH (1SDV)" in capsys.readouterr().out

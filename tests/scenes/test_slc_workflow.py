@@ -12,10 +12,10 @@ import shapely
 from affine import Affine
 from fake_dataspace import NAME, PASSWORD, FakeDataSpace, Product
 from loopback import Loopback
+from mapped_city import SIZE_M, city, mapped, reflectance, snakemake
 from odc.geo.geobox import GeoBox
 from sar.independent_radar import near, read_radar
 from sar.synthetic_slc import paint_ground, places, unpack_annotations, write_safe, zipped
-from tiny_city import SIZE_M, city, mapped, reflectance, snakemake
 from tiny_safe import Safe
 from tiny_safe import write_safe as write_optical
 

@@ -11,9 +11,9 @@ import pytest
 import tiny_grd
 from fake_gcs import serve_bucket
 from loopback import Loopback
+from mapped_city import FOLDER, city, mapped, reflectance, snakemake
 from stac_archive import optical_item, radar_item, serve
 from tiny_archive import NORTH, WEST
-from tiny_city import FOLDER, city, mapped, reflectance, snakemake
 from tiny_safe import Safe, write_safe
 
 from lczmap.channels import S2_BANDS_L1C

@@ -270,14 +270,25 @@ def heights_name(radar):
     return f"{Path(dem).stem}-{hashlib.sha256(place.encode()).hexdigest()[:8]}{geoid}"
 
 
-def heights_arguments(wildcards):
-    """What `fetch-dem` needs to know, for the run whose heights have the wildcards' name."""
-    radar = next(
+def radar_of_heights(wildcards):
+    """The radar section of a run whose heights have the wildcards' name."""
+    return next(
         run.config.sentinel1
         for (city, _), run in RUNS.items()
         if city == wildcards.city
         and heights_name(run.config.sentinel1) == wildcards.heights
     )
+
+
+def own_heights(wildcards):
+    """The raster that heights are made of, where it is the user's."""
+    dem = radar_of_heights(wildcards).dem or "glo30"
+    return [] if dem in NAMED_HEIGHTS else str(expand(dem, ROOT))
+
+
+def heights_arguments(wildcards):
+    """What `fetch-dem` needs to know."""
+    radar = radar_of_heights(wildcards)
     dem = radar.dem or "glo30"
     place = dem if dem in NAMED_HEIGHTS else expand(dem, ROOT)
     return options_text({"dem": place, "geoid": radar.geoid_m})
@@ -297,6 +308,12 @@ def slc_arguments(wildcards):
 def geometry_layers(wildcards):
     wanted = run_of(wildcards).config.sentinel1.geometry_layers
     return "--geometry-layers" if wanted else ""
+
+
+def own_orbit(wildcards):
+    """The orbit file, or the folder of them, where it is the user's."""
+    wish = run_of(wildcards).config.sentinel1.orbit_file
+    return [] if wish in ORBIT_KINDS else str(expand(wish, ROOT))
 
 
 def orbit_file(wildcards):

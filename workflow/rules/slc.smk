@@ -21,6 +21,7 @@ rule fetch_slc:
 rule fetch_orbit:
     input:
         products="resources/scenes/{city}/{period}/sentinel-1/products.json",
+        own=own_orbit,
     output:
         orbits="resources/scenes/{city}/{period}/sentinel-1/orbits.json",
     log:
@@ -37,6 +38,7 @@ rule fetch_orbit:
 rule fetch_dem:
     input:
         grid="resources/scenes/{city}/grid.json",
+        own=own_heights,
     output:
         heights="resources/heights/{city}/{heights}.tif",
     log:

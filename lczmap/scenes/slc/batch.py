@@ -16,7 +16,7 @@ from lczmap.files import write_json
 from lczmap.grid import Grid
 from lczmap.scenes.catalogue import Scene
 from lczmap.scenes.local import write_archive
-from lczmap.scenes.slc.process import SlcOptions, process_slc
+from lczmap.scenes.slc.process import SlcOptions, geometry_file, process_slc
 from lczmap.scenes.slc.source import SlcSource
 from lczmap.scenes.sources.source import ArchiveError, Found
 from lczmap.scenes.stack import Dates, applied_shift, choose_passes, rank_passes
@@ -45,12 +45,8 @@ def download_products(source: SlcSource, found: Sequence[Found], folder: Path, o
 
 
 def read_products(path: Path) -> dict[str, Path]:
-    """Read products.json; ValueError when a product is gone."""
-    products = {name: Path(place) for name, place in _entries(path, "products").items()}
-    for name, place in products.items():
-        if not place.exists():
-            raise ValueError(f"{path}: {name} is no longer at {place}; bring it back, or delete {path.name}")
-    return products
+    """Read products.json: product id to its SAFE folder or zip."""
+    return {name: Path(place) for name, place in _entries(path, "products").items()}
 
 
 def read_orbits(path: Path) -> dict[str, Path | None]:
@@ -70,11 +66,12 @@ def process_products(
 ) -> None:
     """Process all products, unmoved, into the folder of `archive` and describe the scenes in it."""
     scenes = []
-    for name, path in products.items():
-        scene = process_slc(path, grid, archive.parent, orbits[name], options)
+    for name in products:
+        scene = _process(name, products, orbits, grid, archive.parent, options)
         print(f"  {name}: {'shows nothing of the city' if scene is None else 'there'}", flush=True)
         scenes += [] if scene is None else [scene]
     write_archive(archive, scenes)
+    discard_others(archive.parent, scenes)
 
 
 def place_products(
@@ -101,11 +98,16 @@ def place_products(
             continue
         moved = replace(options, terrain=replace(options.terrain, shift_m=shift))
         for scene in one:
-            again = process_slc(products[scene.id], grid, archive.parent, orbits[scene.id], moved)
-            if again is not None:
-                placed.append(replace(again, usable_fraction=scene.usable_fraction))
-                print(f"  {scene.id}: moved {shift[0]:+.1f} m east, {shift[1]:+.1f} m north", flush=True)
+            again = _process(scene.id, products, orbits, grid, archive.parent, moved)
+            if again is None:
+                raise ValueError(
+                    f"{scene.id} showed a corner of the city and shows nothing of it when moved by {shift} m; exclude "
+                    "it (`relative_orbit`, `platform`, the period)"
+                )
+            placed.append(again)
+            print(f"  {scene.id}: moved {shift[0]:+.1f} m east, {shift[1]:+.1f} m north", flush=True)
     write_archive(archive, placed)
+    discard_others(archive.parent, placed)
 
 
 def used_passes(scenes: Sequence[Scene], dates: Dates, max_dates: int) -> list[tuple[Scene, ...]]:
@@ -116,6 +118,33 @@ def used_passes(scenes: Sequence[Scene], dates: Dates, max_dates: int) -> list[t
     numbers = range(1, max_dates + 1) if dates == "softmax" else (1,)
     chosen = [one for number in numbers for one in choose_passes(ranked, dates, max_dates, number)]
     return [one.scenes for one in chosen]
+
+
+def discard_others(folder: Path, scenes: Sequence[Scene]) -> None:
+    """Delete pixels in `folder` that were made before, of other products, orbits, heights or shifts."""
+    files = {Path(file).resolve() for scene in scenes for file in scene.files}
+    files |= {geometry_file(file) for file in files}
+    for file in folder.glob("S1*_IW_SLC__*.tif"):
+        if file.resolve() not in files:
+            file.unlink()
+
+
+def _process(
+    name: str,
+    products: Mapping[str, Path],
+    orbits: Mapping[str, Path | None],
+    grid: Grid,
+    folder: Path,
+    options: SlcOptions,
+) -> Scene | None:
+    if name not in products or name not in orbits:
+        raise ValueError(
+            f"expected a product and an orbit of {name}, got products {sorted(products)} and orbits {sorted(orbits)}; "
+            "run `fetch-slc` and `fetch-orbit` again"
+        )
+    if not products[name].exists():
+        raise ValueError(f"{name} is no longer at {products[name]}; bring it back, or delete products.json")
+    return process_slc(products[name], grid, folder, orbits[name], options)
 
 
 def _entries(path: Path, key: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from shapely.geometry import MultiPoint, mapping
 from lczmap.sar.safe import SlcProduct, find_slc, open_slc
 from lczmap.scenes.slc.source import STATE, check_request
 from lczmap.scenes.sources.source import ArchiveError, Found, Request
+
+_USABLE = re.compile(r"S1[A-Z]_IW_SLC__1SDV_")
 
 
 class SlcFolder:
@@ -25,14 +28,16 @@ class SlcFolder:
     def search(self, request: Request) -> list[Found]:
         """Return the folder's products by time; ArchiveError when the folder is not there.
 
-        ValueError for a product that cannot be read.
+        Products of other modes or polarisations are passed over; ValueError for one that cannot be read.
         """
         check_request(self.name, request)
         if not self.folder.is_dir():
             raise ArchiveError(f"{self.folder}: expected a folder of Sentinel-1 SLC products, no such folder")
-        return sorted(
-            (_found(open_slc(path)) for path in find_slc(self.folder)), key=lambda one: (one.datetime, one.id)
-        )
+        products = find_slc(self.folder)
+        usable = [path for path in products if _USABLE.match(path.name)]
+        if len(usable) < len(products):
+            print(f"{self.name}: {len(products) - len(usable)} products are not of mode IW in VV and VH (1SDV)")
+        return sorted((_found(open_slc(path)) for path in usable), key=lambda one: (one.datetime, one.id))
 
     def cost(self, found: Sequence[Found], request: Request) -> str:
         """Say that nothing is downloaded."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 from odc.geo.geobox import GeoBox
@@ -27,6 +27,8 @@ from lczmap.scenes.slc.pixels import GEOMETRY_LAYERS, Terrain, geocoded_parts, g
 from lczmap.scenes.slc.snap import Orbit, run_snap
 from lczmap.scenes.sources.source import MARGIN_M
 
+PROCESSING = 1
+"""Raised when the same products give other pixels, so that those made before are not used again."""
 _UNITS: dict[str, Unit] = {
     "complex": "amplitude",
     "intensity": "linear",
@@ -63,11 +65,11 @@ def process_slc(path: Path, grid: Grid, folder: Path, orbit: Path | None, option
     with _scratch(folder) as scratch:
         product = open_slc(path, scratch)
         flown = flight_of(product, orbit)
-        file = folder / f"{product.id}_{_fingerprint(options, flown)}.tif"
-        if not (file.is_file() and lattice(file) == target) and not _make(product, flown, target, file, options):
+        file = folder / f"{product.id}_{_fingerprint(product, flown, options)}.tif"
+        if not _is_made(file, target) and not _make(product, flown, target, file, options):
             return None
-        layers = file.with_name(f"{file.stem}_geometry.tif")
-        if options.geometry_layers and not layers.is_file():
+        layers = geometry_file(file)
+        if options.geometry_layers and not _is_made(layers, target):
             write_parts(layers, geometry_parts(flown.fit, target, options.terrain), target, names=GEOMETRY_LAYERS)
     return _scene(product, flown, file, options)
 
@@ -78,6 +80,15 @@ def written_channels(name: str) -> tuple[str, ...]:
     if any(channel_kind(channel) == "complex" for channel in channels):
         return channels
     return tuple(dict.fromkeys([*channels, *channel_set("grd4").channels]))
+
+
+def geometry_file(file: Path) -> Path:
+    """Return where the geometry layers of a scene's channels lie."""
+    return file.with_name(f"{file.stem}_geometry.tif")
+
+
+def _is_made(file: Path, target: GeoBox) -> bool:
+    return file.is_file() and lattice(file) == target
 
 
 def _make(product: SlcProduct, flown: Flight, target: GeoBox, file: Path, options: SlcOptions) -> bool:
@@ -112,6 +123,8 @@ def _scene(product: SlcProduct, flown: Flight, file: Path, options: SlcOptions) 
         **profile_state(options.channels),
         "terrain": "dem",
         "orbit": flown.source,
+        "orbit_file": flown.name,
+        "heights": _heights(options.terrain.heights),
         "processor": read_tags(file)["processor"],
     }
     names = written_channels(options.channels)
@@ -128,15 +141,29 @@ def _scene(product: SlcProduct, flown: Flight, file: Path, options: SlcOptions) 
     )
 
 
-def _fingerprint(options: SlcOptions, flown: Flight) -> str:
+def _heights(file: Path) -> str:
+    tags = read_tags(file)
+    return ", ".join(tags.get(key, "unknown") for key in ("source", "geoid"))
+
+
+def _fingerprint(product: SlcProduct, flown: Flight, options: SlcOptions) -> str:
+    """Return a name for what the pixels depend on: product, orbit, heights, options, and this package's method."""
+    files = [product.path] if product.path.is_file() else [product.path / name for name in product.safe.sizes]
+    product_stamp = [str(product.path), sorted(product.safe.sizes.items()), max(f.stat().st_mtime_ns for f in files)]
     terrain = options.terrain
-    what = [options.channels, options.backend, flown.name, sha256(terrain.heights), terrain.shift_m]
+    placed = [flown.fit.coefficients.tolist(), sha256(terrain.heights), terrain.shift_m]
+    what = [PROCESSING, options.channels, options.backend, product_stamp, placed]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
 
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    # beside the results, where there is room; only a zip file's images come here
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".unpacked") as name:
-        yield Path(name)
+    # beside the results, where there is room; only a zip file's images come here. Always the same name, so that what
+    # a killed job left is found
+    scratch = folder / ".unpacked"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch)

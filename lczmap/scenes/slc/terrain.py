@@ -22,6 +22,7 @@ from lczmap.scenes.slc.geoid import EGM96, EGM2008, geoid_heights
 from lczmap.scenes.slc.lonlat import Area, area_of, wrapped
 from lczmap.scenes.slc.terrain_local import MOST_PX, local_heights
 from lczmap.scenes.slc.terrain_tiles import Corner, Tile, Tiles, glo30_tiles, srtm_tiles
+from lczmap.scenes.sources.products.s1_grd import ELLIPSOIDAL
 from lczmap.scenes.sources.source import MARGIN_M
 
 HEIGHTS_MARGIN_M = MARGIN_M + 2000.0
@@ -65,7 +66,7 @@ def fetch_dem(
         lattice,
         names=("height",),
         nodata=math.nan,
-        tags={**tags, "heights": "metres above the WGS84 ellipsoid", "filled_share": f"{share:.6f}"},
+        tags={**tags, "heights": ELLIPSOIDAL, "filled_share": f"{share:.6f}"},
     )
 
 

@@ -22,7 +22,7 @@ from odc.geo.geobox import GeoBox
 from shapely import MultiPoint, Polygon, box
 
 from lczmap.grid import PIXEL_M, Grid
-from lczmap.raster import footprint, lattice, read_onto, write_parts
+from lczmap.raster import footprint, lattice, read_onto, read_tags, write_parts
 from lczmap.sar.grd import Locator, fit_locator, resample
 from lczmap.scenes.catalogue import Asset, Scene
 from lczmap.scenes.sources.products.s1_image import POLARISATIONS, CalibratedImages
@@ -35,6 +35,8 @@ Float = npt.NDArray[np.float32]
 Double = npt.NDArray[np.float64]
 Window = tuple[slice, slice]
 
+ELLIPSOIDAL = "metres above the WGS84 ellipsoid"
+"""Tag `heights` of a height model that was fetched."""
 LOOKS = "4.4"  # equivalent looks of IW GRDH (ESA, Sentinel-1 Product Definition); 5 overlapping ones in the annotation
 _BLOCK_PX = (256, 4096)  # wide, because images are stored line by line
 _BEYOND_M = 20_000.0  # terrain of 8 km at the steepest incidence moves an image by less beyond its outline
@@ -176,7 +178,7 @@ def _check_dem(dem: Path, geoid_m: float, target: GeoBox) -> None:
             f"{dem}: expected heights above the WGS84 ellipsoid, got {crs.name}; convert them, or give the geoid's "
             "height over the ellipsoid at the city"
         )
-    if geoid_m == 0:
+    if geoid_m == 0 and read_tags(dem).get("heights") != ELLIPSOIDAL:
         print(
             f"{dem.name}: heights count as metres above the WGS84 ellipsoid; from sea level, set `geoid_m`", flush=True
         )
