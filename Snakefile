@@ -6,6 +6,9 @@ min_version("9.19")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/questions/scenes.smk"
+include: "workflow/rules/questions/slc.smk"
+include: "workflow/rules/questions/maps.smk"
 include: "workflow/rules/scenes.smk"
 include: "workflow/rules/slc.smk"
 include: "workflow/rules/model.smk"

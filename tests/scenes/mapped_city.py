@@ -23,12 +23,22 @@ def reflectance(west: float):
     return lambda x, _: 0.02 + 1e-5 * (x - west + 5000)
 
 
-def snakemake(folder: Path, config: dict) -> subprocess.CompletedProcess[str]:
+def snakemake(folder: Path, config: dict, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "city.yaml").write_text(yaml.safe_dump(config))
     programs = str(Path(sys.executable).parent)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    command = ["snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", "2", "--configfile"]
+    command = [
+        "snakemake",
+        "--snakefile",
+        ROOT / "Snakefile",
+        "--directory",
+        folder,
+        "--cores",
+        "2",
+        *options,
+        "--configfile",
+    ]
     return subprocess.run(
         [*map(str, command), str(folder / "city.yaml")],
         capture_output=True, text=True, check=False, env=environment, timeout=600,

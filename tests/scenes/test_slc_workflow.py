@@ -91,7 +91,9 @@ def configuration(site: Site, folder: Path, **radar) -> dict:
 
 
 def test_a_zip_of_an_slc_product_becomes_the_channels_of_so2sat_and_a_map(site: Site, tmp_path: Path) -> None:
-    mapped(tmp_path, configuration(site, tmp_path, geometry_layers=True), FOLDER)
+    heights = Path(shutil.copy(site.folder / "heights.tif", tmp_path))
+    config = configuration(site, tmp_path, geometry_layers=True, dem=str(heights))
+    mapped(tmp_path, config, FOLDER)
     stack = read_stack(next((tmp_path / FOLDER / "tiles").rglob("s1.tif")))
     assert stack.channels == SO2SAT8.channels and np.isfinite(stack.pixels).all()
     assert stack.state["product"] == "slc" and stack.state["orbit"] == "product"
@@ -104,6 +106,14 @@ def test_a_zip_of_an_slc_product_becomes_the_channels_of_so2sat_and_a_map(site: 
     (incidence, layover), _ = read_cells(next(tmp_path.rglob("*_geometry.tif")))
     assert 30 < incidence.min() < incidence.max() < 46 and not layover.any()
     assert not list(tmp_path.rglob(".unpacked*")) and not list(tmp_path.rglob("*.part"))
+    assert "Nothing to be done" in planned(tmp_path, config)
+    heights.write_bytes(heights.read_bytes() + b"another version")
+    assert {"fetch_dem", "process_slc", "place_slc"} <= set(planned(tmp_path, config).split())
+
+
+def planned(folder: Path, config: dict) -> str:
+    """Return what a dry run says."""
+    return snakemake(folder, config, "--dry-run").stdout
 
 
 def test_a_product_of_the_data_space_is_downloaded_once_and_the_account_stays_secret(
