@@ -16,6 +16,7 @@ from lczmap.raster.pixels import (
     read_part,
     read_tags,
     read_window,
+    scale_offset,
     warp,
 )
 from lczmap.raster.stacks import Stack, StackEncoding, read_cells, read_stack, write_cells, write_parts, write_stack
@@ -36,6 +37,7 @@ __all__ = [
     "read_stack",
     "read_tags",
     "read_window",
+    "scale_offset",
     "warp",
     "write_cells",
     "write_class_map",

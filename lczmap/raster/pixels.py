@@ -70,7 +70,7 @@ def warp(
     """Resample (y, x) from the pixels of `source` onto `geobox`; NaN is missing on both sides.
 
     `shift_m` (east, north), in metres of the target CRS, is added to the source's coordinates. Between two CRSs
-    coordinates are within 0.01 pixels.
+    coordinates are within 0.02 of the source's pixels (measured from 31° to 78° of latitude).
     """
     out = np.full(geobox.shape, np.nan, np.float32)
     offset = _whole_pixels(source, geobox, shift_m)
@@ -115,12 +115,14 @@ def lattice(
     crs: str | None = None,
     transform: Sequence[float] | None = None,
     options: Mapping[str, Any] | None = None,
+    driver: str | None = None,
 ) -> GeoBox:
     """Return the pixels of a raster, from its header; `crs` and `transform` replace its own georeference.
 
-    `options` are GDAL's for this reading. ValueError when neither it nor `crs` names a CRS.
+    `options` are GDAL's for this reading; `driver` as in `read_window`. ValueError when neither it nor `crs` names a
+    CRS.
     """
-    with rasterio.Env(**(options or {})), opened(path) as source:
+    with rasterio.Env(**(options or {})), opened(path, driver=driver) as source:
         return lattice_of(path, source, crs, transform)
 
 
@@ -180,6 +182,15 @@ def band_names(path: Path | str) -> tuple[str, ...]:
     """Return the band descriptions of a raster; an unnamed band is an empty string."""
     with opened(path) as source:
         return tuple(d or "" for d in source.descriptions)
+
+
+def scale_offset(path: Path | str, *, band: int = 1) -> tuple[float, float]:
+    """Return what a raster declares for a band: its values are numbers · scale + offset; (1, 0) where it says nothing.
+
+    `read_onto` and the others give the numbers as they are stored.
+    """
+    with opened(path) as source:
+        return float(source.scales[band - 1]), float(source.offsets[band - 1])
 
 
 def read_tags(path: Path | str) -> dict[str, str]:

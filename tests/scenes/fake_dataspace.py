@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import shapely
 from loopback import Answer, Loopback, Request
@@ -53,7 +54,7 @@ class Product:
 
     @property
     def uuid(self) -> str:
-        return hashlib.md5(self.name.encode()).hexdigest()
+        return str(UUID(hashlib.md5(self.name.encode()).hexdigest()))
 
     @property
     def start(self) -> str:

@@ -5,6 +5,7 @@ names, shapes and lattices of the real ones; only the part around the place hold
 """
 
 import gzip
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from affine import Affine
-from loopback import Loopback
+from loopback import Answer, Loopback, Request, _part
 from rasterio.windows import Window
 
 Double = npt.NDArray[np.float64]
@@ -112,3 +113,14 @@ def serve(server: Loopback, holdings: Path) -> None:
         if not listed.exists():  # as the real ones, it names tiles of other places
             listed.write_text(glo_name(-45, 170, "10" if "30m" in bucket else "30") + "\r\n")
     server.files("", holdings)
+
+    def tile(request: Request) -> Answer:
+        path = holdings / request.parts["file"]
+        if not path.is_file():
+            return Answer(status=404)
+        content = path.read_bytes()
+        tag = f'"{hashlib.md5(content).hexdigest()}"'  # as S3 does
+        part = _part(content, request.headers.get("Range") if request.headers.get("If-Range", tag) == tag else None)
+        return Answer(part.body, part.status, {**part.headers, "ETag": tag})
+
+    server.route("GET", r"/(?P<file>(copernicus|elevation).+)", tile)

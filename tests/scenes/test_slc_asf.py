@@ -3,12 +3,14 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from datetime import datetime
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from asf_search import ASFSearchOptions
 from asf_search.CMR import build_subqueries, translate_opts
@@ -34,7 +36,9 @@ from tiny_archive import make_grid
 from lczmap.raster import read_window
 from lczmap.sar.safe import open_slc
 from lczmap.scenes.overpass import group_passes
+from lczmap.scenes.slc import asf as asf_module
 from lczmap.scenes.slc import asf_bursts, download
+from lczmap.scenes.slc.access import AccountError
 from lczmap.scenes.slc.asf import AsfSource
 from lczmap.scenes.slc.registry import make_slc_source
 from lczmap.scenes.sources import http
@@ -180,6 +184,44 @@ def test_pages_are_joined_and_one_that_lacks_items_is_asked_for_again(source, se
     server.misbehave("/search/.*", "body", body=short, times=1000)
     with pytest.raises(ArchiveError, match=r"page 1 lacks items; .*run the same command again"):
         source.search(request())
+
+
+def test_catalogue_without_end_is_a_clear_error(source, asf, server, monkeypatch):
+    monkeypatch.setattr(asf_bursts, "PAGE_SIZE", 1)
+    monkeypatch.setattr(asf_bursts, "MOST_PAGES", 3)
+    page = json.dumps({"hits": 10**9, "items": [asf._item(LOW, "IW2", 1, "VV")]}).encode()
+    server.misbehave("/search/.*", "body", body=page, times=1000)
+    with pytest.raises(ArchiveError, match="more than 3 pages"):
+        source.search(request())
+    assert server.count("/search/.*") == 3
+
+
+UNSAFE = [
+    ("product", "../../escaped"),
+    ("product", "S1A_IW_SLC__1SDV_/../../escaped"),
+    ("product", "/escaped"),
+    ("swath", "../IW2"),
+    ("swath", "IW4"),
+    ("index", -1),
+]
+
+
+@pytest.mark.parametrize(("what", "value"), UNSAFE)
+def test_name_that_would_lead_out_of_the_folder_is_refused(source, asf, found, tmp_path, monkeypatch, what, value):
+    item = asf._item(LOW, "IW2", 1, "VV")
+    if what == "product":
+        item["umm"]["InputGranules"] = [f"{value}-SLC"]
+        edited = replace(found, id=value)
+    else:
+        name = {"swath": "SUBSWATH_NAME", "index": "BURST_INDEX"}[what]
+        item["umm"]["AdditionalAttributes"] += [{"Name": name, "Values": [str(value)]}]
+        edited = replace(found, item={"bursts": [{**found.item["bursts"][0], what: value}]})
+    monkeypatch.setattr(asf, "_item", lambda *_: item)
+    with pytest.raises(ArchiveError, match=rf"expected .* got .*{re.escape(str(value))}"):
+        source.search(request())
+    with pytest.raises(ArchiveError, match=rf"expected .* got .*{re.escape(str(value))}"):  # found.json was edited
+        source.download(edited, tmp_path / "a" / "b" / "out")
+    assert not (tmp_path / "a").exists() and not list(tmp_path.rglob("*escaped*"))
 
 
 @pytest.mark.parametrize(
@@ -355,6 +397,103 @@ def test_burst_that_does_not_come_is_a_clear_error_and_the_next_run_goes_on(
     assert source.download(found, tmp_path).is_dir()
     again = {r.path for r in server.requests[before:] if r.path.startswith("/store/S1")}
     assert again == {f"/store/{found.id}/IW2/VV/2.tiff"}
+
+
+def damage_in_the_middle(path, image, index) -> None:
+    """Write a burst of compressed lines of which one cannot be unpacked: its size and its last line are right."""
+    path.unlink()
+    write_tiff(path, pixels(LOW, image, index), compress="deflate", blockysize=1)
+    with rasterio.open(path) as source:
+        offset = int(source.get_tag_item("BLOCK_OFFSET_0_2", "TIFF", bidx=1))
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 8] = bytes(byte ^ 0xFF for byte in content[offset : offset + 8])
+    path.write_bytes(content)
+
+
+def test_burst_damaged_in_the_middle_is_fetched_again(source, asf, found, tmp_path):
+    held = asf.folder / found.id / "IW2" / "VV" / "1.tiff"
+    good = held.read_bytes()
+    damage_in_the_middle(held, ("IW2", "VV"), 1)
+    with pytest.raises(ArchiveError, match=r"1\.tiff: .*corrupt.*, twice"):
+        source.download(found, tmp_path / "out")
+    held.write_bytes(good)
+    assert source.download(found, tmp_path / "out").is_dir()
+
+
+def test_burst_damaged_after_it_came_does_not_block_its_product(source, server, found, tmp_path, monkeypatch):
+    monkeypatch.setattr(http, "RETRIES", 0)
+    server.misbehave(r"/store/.*/IW2/VV/2\.tiff", "status", status=500)
+    with pytest.raises(ArchiveError, match="HTTP 500"):
+        source.download(found, tmp_path)
+    (path,) = tmp_path.glob("*/bursts/IW2_VV_1.tiff")
+    damage_in_the_middle(path, ("IW2", "VV"), 1)
+    with pytest.raises(ArchiveError, match=r"the bursts do not make a product: .*corrupt.*fetched again"):
+        source.download(found, tmp_path)
+    before = len(server.requests)
+    assert source.download(found, tmp_path).is_dir()
+    assert [r.path for r in server.requests[before:] if r.path.endswith("tiff") and r.path.startswith("/store")] == [
+        f"/store/{found.id}/IW2/VV/1.tiff"
+    ]
+
+
+def test_metadata_that_is_put_right_at_the_service_is_fetched_again(source, asf, found, tmp_path):
+    paths = list((asf.folder / found.id).rglob("*.xml"))
+    good = {path: path.read_text() for path in paths}
+    for path in paths:
+        path.write_text(good[path].replace("<swath>IW2", "<swath>IW9"))
+    with pytest.raises(ArchiveError, match="found none; run the same command again"):
+        source.download(found, tmp_path / "out")
+    for path in paths:
+        path.write_text(good[path])
+    assert source.download(found, tmp_path / "out").is_dir()
+
+
+def test_noise_that_the_metadata_lack_is_not_in_the_product(source, asf, found, tmp_path):
+    for path in (asf.folder / found.id).rglob("*.xml"):
+        root = ElementTree.fromstring(path.read_bytes())
+        entries = root.find("metadata")
+        for entry in entries.findall("noise"):
+            entries.remove(entry)
+        path.write_bytes(ElementTree.tostring(root))
+    safe = source.download(found, tmp_path / "out")
+    text = (safe / "manifest.safe").read_text()
+    assert "calibration-s1a" in text and "noise" not in text and not list(safe.rglob("noise*"))
+
+
+def test_first_burst_that_does_not_come_ends_the_queue(source, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(asf_module, "THREADS", 1)
+    found = source.search(request())[0]
+    first = found.item["bursts"][0]
+    server.misbehave(rf"/S1.*/{first['swath']}/{first['polarisation']}/{first['index']}\.tiff", "status", status=404)
+    with pytest.raises(ArchiveError, match="HTTP 404"):
+        source.download(found, tmp_path)
+    assert server.count(r"/store/.*\.tiff") < len(found.item["bursts"]) - 1  # some may have begun meanwhile
+
+
+def test_bursts_that_an_interruption_left_beside_the_product_are_removed(source, found, tmp_path):
+    safe = source.download(found, tmp_path)
+    (safe.parent / "bursts").mkdir()
+    (safe.parent / "bursts" / "IW2_VV_1.tiff").write_bytes(b"left")
+    assert source.download(found, tmp_path) == safe and [p.name for p in safe.parent.iterdir()] == [safe.name]
+
+
+def test_jobs_that_want_the_same_product_make_it_once(asf, source, server, found, tmp_path):
+    others = [source, AsfSource(asf.service), AsfSource(asf.service)]
+    with ThreadPoolExecutor(3) as pool:
+        safes = list(pool.map(lambda one: one.download(found, tmp_path), others))
+    assert len(set(safes)) == 1 and safes[0].is_dir()
+    assert server.count(r"/store/.*\.tiff") == len(found.item["bursts"])
+    assert [p.name for p in tmp_path.iterdir() if p.name != "held"] == [safes[0].parent.name]
+
+
+def test_password_that_is_refused_is_sent_once(asf, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("EARTHDATA_USERNAME", NAME)
+    monkeypatch.setenv("EARTHDATA_PASSWORD", "wrong")
+    source = AsfSource(asf.service)
+    for one in source.search(request()):
+        with pytest.raises(AccountError, match="did not let you in"):
+            source.download(one, tmp_path / "out")
+    assert server.count("/oauth/authorize") == 1
 
 
 @pytest.mark.parametrize(

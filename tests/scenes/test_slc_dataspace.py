@@ -1,8 +1,12 @@
+import io
 import json
 import logging
+import re
 import time
+import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import shapely
@@ -13,6 +17,8 @@ from tiny_archive import make_grid
 from lczmap.sar.safe import open_slc
 from lczmap.scenes.slc import access
 from lczmap.scenes.slc import dataspace as module
+from lczmap.scenes.slc.access import AccountError
+from lczmap.scenes.slc.batch import download_products
 from lczmap.scenes.slc.dataspace import DataSpaceSource, data_space
 from lczmap.scenes.slc.registry import make_slc_source
 from lczmap.scenes.sources import http
@@ -90,7 +96,7 @@ def test_recorded_answer_of_the_service_has_the_keys_that_are_read(real_data):
     recorded = json.loads((real_data / "stac" / "cop_dataspace_search.json").read_text())
     ours = PRODUCTS[0].item()
     for item in recorded["value"]:
-        assert set(ours) <= set(item)
+        assert set(ours) <= set(item) and module._UUID.fullmatch(item["Id"])
         assert [set(one) for one in item["Checksum"]] == [set(one) for one in ours["Checksum"]]
         assert {tuple(sorted(one)) for one in item["Attributes"]} == {tuple(sorted(one)) for one in ours["Attributes"]}
     named = {one["Name"] for one in recorded["value"][0]["Attributes"]}
@@ -116,6 +122,7 @@ def test_city_across_the_antimeridian_asks_for_both_sides(monkeypatch):
         ("body", {"body": b'{"value": [{"Name": "S1C_x"}]}'}, "product S1C_x: expected OData of Sentinel-1 SLC"),
         ("body", {"body": b'{"value": [7]}'}, "product None: expected OData"),
         ("body", {"body": b'{"value": [], "@odata.nextLink": "http://elsewhere/x?$skip=2"}'}, "elsewhere, at http://elsewhere/x"),
+        ("body", {"body": b'{"value": [], "@odata.nextLink": "http://h\\\\@127.0.0.1/x"}'}, "expected a plain address"),
         ("status", {"status": 301, "headers": {"Location": "http://127.0.0.1:1/gone"}}, "run the same command again"),
     ],
 )  # fmt: skip
@@ -138,6 +145,85 @@ def test_pages_that_do_not_end_are_a_clear_error(source, server, monkeypatch):
 def test_only_sigma0_of_sentinel_1_is_offered(source, asked):
     with pytest.raises(ArchiveError, match="expected sentinel-1 calibrated to sigma0, got"):
         source.search(Request(**{**request().__dict__, **asked}))
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/escaped", "..", "", "S1A_IW_SLC__1SDV_/../../escaped"])
+def test_name_that_would_lead_out_of_the_folder_is_refused(source, space, found, tmp_path, name):
+    space.products = [Product("A", "20260105", facts={"Name": f"{name}.SAFE"})]
+    with pytest.raises(ArchiveError, match=r"Name: expected S1.*, got"):
+        source.search(request())
+    with pytest.raises(ArchiveError, match=r"expected S1.*, got"):  # found.json was edited
+        source.download(replace(found, id=name), tmp_path / "a" / "b" / "out")
+    assert not (tmp_path / "a").exists() and not list(tmp_path.rglob("*escaped*"))
+
+
+@pytest.mark.parametrize("uuid", ["x", "../Products", "0)/Nodes(x", None])
+def test_id_that_is_none_is_refused(source, space, found, tmp_path, uuid):
+    space.products = [Product("A", "20260105", facts={"Id": uuid})]
+    with pytest.raises(ArchiveError, match=r"Id: expected .*, got"):
+        source.search(request())
+    with pytest.raises(ArchiveError, match=rf"Id of {found.id}: expected .*, got"):
+        source.download(replace(found, item={**found.item, "uuid": uuid}), tmp_path)
+
+
+def other_size(space: FakeDataSpace, tmp_path: Path) -> Product:
+    """A product whose size and checksum in the catalogue are not those of the zip file that is sent."""
+    facts = {"ContentLength": 7_000, "Checksum": [{"Algorithm": "MD5", "Value": "0" * 32}]}
+    one = Product("A", "20260105", facts=facts)
+    space.products = [one]
+    (tmp_path / "held" / f"{one.uuid}.zip").write_bytes(one.packed)
+    return one
+
+
+def test_size_that_is_not_the_catalogues_is_said_and_the_zip_files_own_checksums_count(
+    source, space, server, tmp_path, capsys, monkeypatch
+):
+    one = other_size(space, tmp_path)
+    (found,) = source.search(request())
+    assert source.download(found, tmp_path / "a").read_bytes() == one.packed
+    said = capsys.readouterr().out
+    assert f"expected 7000 bytes, the service has {len(one.packed)}" in said and "its checksum" in said
+    spoilt = bytearray(one.packed)
+    spoilt[1000] ^= 1
+    server.misbehave(STORE, "body", body=bytes(spoilt), times=3)
+    with pytest.raises(ArchiveError, match="is corrupt in the zip file, twice"):
+        source.download(found, tmp_path / "b")
+    server.misbehave(STORE, "body", body=b"<html>", times=3)
+    with pytest.raises(ArchiveError, match="expected a zip file, got none that can be read"):
+        source.download(found, tmp_path / "c")
+    monkeypatch.setattr(http, "RETRIES", 1)
+    server.misbehave(STORE, "truncate", times=3)
+    with pytest.raises(ArchiveError, match="the connection broke in 2 attempts"):
+        source.download(found, tmp_path / "d")
+    assert not list(tmp_path.glob("[bcd]/*.zip"))
+
+
+@pytest.mark.parametrize(
+    ("places", "value", "message"),
+    [
+        ((6, 8), b"\x01", "none that can be read .*encrypted"),
+        ((8, 10), b"\x63", "stored and deflated files, got a in another way"),
+    ],
+)
+def test_zip_file_that_cannot_be_checked_is_no_product(tmp_path, places, value, message):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a", "hello")
+    content, (local, central) = bytearray(packed.getvalue()), places
+    directory = content.find(b"PK\x01\x02")
+    content[local : local + 1], content[directory + central : directory + central + 1] = value, value
+    (tmp_path / "a.zip").write_bytes(content)
+    assert re.search(message, module._zip_fault(tmp_path / "a.zip"))
+
+
+def test_password_that_is_refused_is_sent_once(source, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("CDSE_PASSWORD", "wrong")
+    found = source.search(request())
+    with pytest.raises(AccountError, match="not accepted"):
+        download_products(source, found, tmp_path / "out", tmp_path / "products.json")
+    with pytest.raises(AccountError, match="not accepted"):
+        source.download(found[1], tmp_path / "out")
+    assert len(found) == 3 and server.count("/auth/.*") == 1
 
 
 def test_product_comes_whole_and_once(source, server, found, tmp_path):

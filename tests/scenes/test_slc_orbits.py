@@ -252,6 +252,53 @@ def test_auto_takes_a_restituted_orbit_where_no_precise_one_exists(archives, tmp
         fetch(archives, tmp_path, "precise")
 
 
+def test_auto_says_that_it_takes_a_restituted_orbit_and_why(archives, tmp_path, capsys) -> None:
+    name = archives.hold(eof_name("RESORB", made=START + timedelta(hours=3)))
+    fetch(archives, tmp_path)
+    said = capsys.readouterr().out
+    assert re.search(rf"S1A_IW_SLC.*restituted orbit {name}.*no precise orbit in the archives", said)
+    fetch(archives, tmp_path)
+    assert re.search(rf"restituted orbit {name}.*delete it", capsys.readouterr().out)
+    fetch(archives, tmp_path, "restituted")  # as was asked for
+    write_eof(tmp_path, eof_name())
+    fetch(archives, tmp_path)
+    assert capsys.readouterr().out == ""
+
+
+def test_auto_says_which_archive_could_not_be_asked_for_a_precise_orbit(archives, tmp_path, capsys) -> None:
+    archives.hold(eof_name("RESORB", made=START + timedelta(hours=3)))
+    archives.server.misbehave("/odata/v1/Products", "status", status=404, times=1)
+    fetch(archives, tmp_path)
+    assert re.search(r"no precise orbit.*odata/v1/Products: HTTP 404", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("kind", ["auto", "precise"])
+def test_a_precise_orbit_that_is_listed_but_needs_an_account_is_never_passed_over(archives, tmp_path, kind) -> None:
+    archives.hold(eof_name(), at="space")
+    archives.hold(eof_name("RESORB", made=START + timedelta(hours=3)))
+    with pytest.raises(ArchiveError, match=r"precise orbit of S1A_IW_SLC.*CDSE_USERNAME.*`orbit_file: restituted`"):
+        fetch(archives, tmp_path, kind)
+    assert list(tmp_path.glob("*.EOF")) == []
+
+
+def test_a_precise_orbit_that_is_listed_but_does_not_come_is_never_passed_over(archives, tmp_path) -> None:
+    archives.hold(eof_name(), at="bucket")
+    archives.hold(eof_name("RESORB", made=START + timedelta(hours=3)))
+    archives.server.misbehave(r"/s1-orbits/AUX_POEORB/.*", "status", status=404, times=9)
+    with pytest.raises(ArchiveError, match=r"precise orbit of .*AUX_POEORB.*HTTP 404.*`orbit_file: restituted`"):
+        fetch(archives, tmp_path)
+
+
+@pytest.mark.parametrize("digits", ["20260199T225942", "20261332T000000", "20260305T256199"])
+def test_an_impossible_date_in_a_name_is_not_an_orbit(archives, tmp_path, digits) -> None:
+    made = f"{START + timedelta(days=20):%Y%m%dT%H%M%S}"
+    archives.bucket[eof_name().replace(made, digits)] = b"no orbit"
+    archives.bucket[eof_name().replace(f"V{START - timedelta(hours=1):%Y%m%dT%H%M%S}", f"V{digits}")] = b"no orbit"
+    name = archives.hold(eof_name(), at="bucket")
+    (tmp_path / eof_name().replace(made, digits)).write_text("no orbit")
+    assert fetch(archives, tmp_path).name == name
+
+
 def test_restituted_is_fetched_although_a_precise_one_exists(archives, tmp_path) -> None:
     name = archives.hold(eof_name("RESORB", made=START + timedelta(hours=3)))
     archives.hold(eof_name())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,7 +20,9 @@ from scipy.ndimage import uniform_filter
 
 from lczmap.channels import SO2SAT8
 from lczmap.raster import band_names, read_cells, read_tags, write_cells
-from lczmap.scenes.slc.snap import find_gpt, graph, run_snap, snap_version, so2sat8
+from lczmap.scenes.slc import snap_gpt
+from lczmap.scenes.slc.snap import graph, run_snap, so2sat8
+from lczmap.scenes.slc.snap_gpt import find_gpt, run_graph, snap_version
 
 MAP = GeoBox((40, 50), Affine(10, 0, 500_000, 0, -10, 5_800_000), "EPSG:32632")
 WIDER = MAP.pad(30)
@@ -290,6 +293,32 @@ def test_a_gpt_that_succeeds_but_writes_nothing_is_an_error(fake: Path, tmp_path
         run(tmp_path)
     assert list((tmp_path / "out").iterdir()) == []
     assert len(json.loads((fake / "calls.json").read_text())) == 1
+
+
+def test_a_gpt_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path, monkeypatch) -> None:
+    gpt = tmp_path / "gpt"  # as SNAP's, a launcher that starts the program proper
+    gpt.write_text(f"#!/bin/sh\n(echo started > {tmp_path}/begun; sleep 2; echo alive > {tmp_path}/late) &\nwait\n")
+    gpt.chmod(0o755)
+    monkeypatch.setattr(snap_gpt, "LIMIT_S", 0.5)
+    with pytest.raises(ValueError, match=r"not finished after .* hours; set `backend: python`"):
+        run_graph(gpt, "<graph/>", tmp_path / "out.tif")
+    time.sleep(2.5)
+    assert (tmp_path / "begun").exists()
+    assert not (tmp_path / "late").exists()
+
+
+@pytest.mark.parametrize("name", ["complex", "lee"])
+@pytest.mark.parametrize("count", [3, 5])
+def test_a_file_of_snap_that_does_not_have_four_bands_is_refused(
+    fake: Path, tmp_path: Path, name: str, count: int
+) -> None:
+    unfiltered, filtered = scene(WIDER.shape)
+    lay(fake, unfiltered, filtered)
+    bands = np.concatenate([unfiltered if name == "complex" else filtered, filtered])[:count]
+    write_cells(fake / f"{name}.tif", bands, WIDER, names=[str(i) for i in range(count)], nodata=None)
+    with pytest.raises(ValueError, match=rf"{name}\.tif: expected 4 bands, .* wrote {count}.*backend: python"):
+        run(tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_without_snap_the_message_says_where_to_get_it(tmp_path: Path) -> None:

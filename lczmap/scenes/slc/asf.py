@@ -11,12 +11,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from lczmap.raster import read_window
 from lczmap.scenes.slc.access import plain_session, service_address
+from lczmap.scenes.slc.alone import alone
 from lczmap.scenes.slc.asf_bursts import BurstFile, files_of, products_of, search_bursts
 from lczmap.scenes.slc.asf_login import EarthdataLogin, LoginPlaces
 from lczmap.scenes.slc.asf_safe import Piece, burst_shapes, metadata_fault, write_safe
@@ -25,6 +26,8 @@ from lczmap.scenes.slc.source import check_request
 from lczmap.scenes.sources.source import ArchiveError, Found, Request
 
 THREADS = 3
+_LINES = 256  # of a burst at a time: memory
+_PIXEL_BYTES, _HEADER_BYTES = 4, 1 << 20  # of a burst's TIFF: CInt16 pixels
 _PROTECTED = (
     "https://sentinel1.asf.alaska.edu/METADATA_RAW/SA/"
     "S1A_IW_RAW__0SSV_20141229T072718_20141229T072750_003931_004B96_B79F.iso.xml"
@@ -80,18 +83,31 @@ class AsfSource:
         """
         files = files_of(found)
         place = folder / f"{found.id}.{_fingerprint(files)}"
-        safe = place / f"{found.id}.SAFE"
-        if not safe.is_dir():
-            self._login.sign_in()
-            parts = place / "bursts"
-            pieces = {file: _piece(file, parts) for file in files}
-            metadata = self._metadata(files, parts)
-            shapes = _shapes(metadata, files)
+        safe, parts = place / f"{found.id}.SAFE", place / "bursts"
+        with alone(place):
+            if not safe.is_dir():
+                self._login.sign_in()
+                self._make(files, parts, safe)
+            shutil.rmtree(parts, ignore_errors=True)  # also what an interruption left
+        return safe
+
+    def _make(self, files: Sequence[BurstFile], parts: Path, safe: Path) -> None:
+        pieces = {file: _piece(file, parts) for file in files}
+        metadata = self._metadata(files, parts)
+        wanted: dict[BurstFile, Wanted] = {}
+        try:
+            shapes = burst_shapes(metadata, {(file.swath, file.polarisation) for file in files})
             wanted = {file: _wanted(file, shapes[file.swath, file.polarisation]) for file in files}
             self._download([(wanted[file], pieces[file].path) for file in files])
             _assemble(metadata, list(pieces.values()), safe)
-            shutil.rmtree(parts)
-        return safe
+        except ArchiveError:
+            raise
+        except ValueError as error:
+            _discard_faulty(metadata, [(one, pieces[file].path) for file, one in wanted.items()])
+            raise ArchiveError(
+                f"{safe.name}: the bursts do not make a product: {error}; run the same command again, what is damaged "
+                "is fetched again; or take another provider and report it"
+            ) from error
 
     def _metadata(self, files: Sequence[BurstFile], folder: Path) -> dict[str, Path]:
         """Bring one metadata file of each polarisation: any burst's describes the whole product."""
@@ -101,10 +117,13 @@ class AsfSource:
         return paths
 
     def _download(self, wanted: Iterable[tuple[Wanted, Path]]) -> None:
-        with ThreadPoolExecutor(THREADS) as pool:  # while the service cuts out one burst, another comes
+        pool = ThreadPoolExecutor(THREADS)  # while the service cuts out one burst, another comes
+        try:
             transfers = [pool.submit(download, one, path, self._login, self._client) for one, path in wanted]
-        for transfer in transfers:
-            transfer.result()
+            for transfer in as_completed(transfers):
+                transfer.result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # at the first failure those that have begun end, and no others begin
 
 
 def _piece(file: BurstFile, folder: Path) -> Piece:
@@ -112,23 +131,27 @@ def _piece(file: BurstFile, folder: Path) -> Piece:
     return Piece(file.swath, file.index, file.polarisation, path)
 
 
-def _shapes(metadata: dict[str, Path], files: Sequence[BurstFile]) -> dict[tuple[str, str], tuple[int, int]]:
-    try:
-        return burst_shapes(metadata, {(file.swath, file.polarisation) for file in files})
-    except ValueError as error:
-        raise ArchiveError(f"ASF's metadata of bursts: {error}; take another provider, or report it") from error
-
-
 def _wanted(file: BurstFile, shape: tuple[int, int]) -> Wanted:
     def fault(path: Path) -> str | None:
-        # the catalogue states no checksum of a burst: its size in pixels, and its last line, must do
+        # the catalogue states no checksum of a burst: its size in pixels must do, and that all of them can be read
         try:
-            read_window(path, slice(shape[0] - 1, shape[0]), slice(0, shape[1]), shape=shape, driver="GTiff")
+            for line in range(0, shape[0], _LINES):
+                rows = slice(line, min(line + _LINES, shape[0]))
+                read_window(path, rows, slice(0, shape[1]), shape=shape, driver="GTiff")
         except ValueError as error:
             return str(error)
         return None
 
-    return Wanted(file.url, fault=fault)
+    return Wanted(file.url, fault=fault, most_bytes=2 * _PIXEL_BYTES * shape[0] * shape[1] + _HEADER_BYTES)
+
+
+def _discard_faulty(metadata: dict[str, Path], pieces: Iterable[tuple[Wanted, Path]]) -> None:
+    """Delete what the product cannot be made of, else every later run would fail in the same way."""
+    for path in metadata.values():
+        path.unlink(missing_ok=True)  # small, and it may be what is wrong
+    for wanted, path in pieces:
+        if path.is_file() and wanted.fault is not None and wanted.fault(path) is not None:
+            path.unlink()
 
 
 def _assemble(metadata: dict[str, Path], pieces: Sequence[Piece], safe: Path) -> None:
@@ -138,10 +161,6 @@ def _assemble(metadata: dict[str, Path], pieces: Sequence[Piece], safe: Path) ->
     try:
         write_safe(metadata, pieces, partial)
         partial.rename(safe)
-    except ValueError as error:
-        raise ArchiveError(
-            f"{safe.name}: the bursts do not make a product: {error}; run again, or report it"
-        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -7,6 +7,7 @@ addresses only, reports failed searches to a host of its own, and gives up witho
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -18,13 +19,15 @@ import shapely
 from shapely.geometry import Polygon, mapping
 
 from lczmap.scenes.catalogue import utc_text
-from lczmap.scenes.slc.source import STATE, bounds_of, city_bounds
+from lczmap.scenes.slc.source import PRODUCT_NAME, STATE, bounds_of, checked_text, city_bounds
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError, Found, Request
 
 PAGE_SIZE = 500
+MOST_PAGES = 100
 COLLECTION = "SENTINEL-1_BURSTS"
 POLARISATIONS = ("VH", "VV")
+_SWATH, _POLARISATION = re.compile("IW[1-3]"), re.compile("[HV]{2}")
 _WAYS = {"ascending": "ASCENDING", "descending": "DESCENDING"}
 
 
@@ -38,6 +41,13 @@ class BurstFile:
     url: str
     metadata_url: str
     bytes: int
+
+    def __post_init__(self) -> None:
+        """Look at what becomes part of a file's name: ArchiveError for a burst that IW does not have."""
+        checked_text(_SWATH, self.swath, "a burst's swath")
+        checked_text(_POLARISATION, self.polarisation, "a burst's polarisation")
+        if not isinstance(self.index, int) or self.index < 0:
+            raise ArchiveError(f"a burst's number: expected a whole number from 0, got {self.index!r}; search again")
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,8 @@ def products_of(bursts: Iterable[BurstItem], name: str) -> list[Found]:
 
 
 def files_of(found: Found) -> list[BurstFile]:
-    """Return the files that a found product remembers."""
+    """Return the files that a found product remembers; ArchiveError when they cannot be of one."""
+    checked_text(PRODUCT_NAME, found.id, "a product's name")
     return [BurstFile(**entry) for entry in found.item["bursts"]]
 
 
@@ -127,6 +138,8 @@ def burst_query(request: Request) -> list[tuple[str, str]]:
 def _items(url: str, query: list[tuple[str, str]]) -> Iterator[Any]:
     page, hits = 1, 1
     while (page - 1) * PAGE_SIZE < hits:
+        if page > MOST_PAGES:
+            raise ArchiveError(http.failure(url, reason=f"more than {MOST_PAGES} pages"))
         items, hits = _page(f"{url}?{urlencode([*query, ('page_num', str(page))])}", page)
         yield from items
         page += 1
@@ -162,7 +175,7 @@ def _burst(item: Any, url: str) -> BurstItem:
         )
         return BurstItem(
             file=file,
-            product=str(umm["InputGranules"][0]).removesuffix("-SLC"),
+            product=checked_text(PRODUCT_NAME, str(umm["InputGranules"][0]).removesuffix("-SLC"), "its product"),
             platform=str(umm["Platforms"][0]["ShortName"]).lower(),
             start=_start(umm),
             orbit_direction=str(facts["ASCENDING_DESCENDING"]).lower(),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import requests
 
-from lczmap.scenes.slc.access import may_carry, opened, plain_session, trouble_of
+from lczmap.scenes.slc.access import AccountError, may_carry, opened, plain_session, trouble_of
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError
 
@@ -34,7 +34,10 @@ class LoginPlaces:
 
 
 class EarthdataLogin:
-    """A login kept as a cookie in `client`; the environment is read when it is first needed."""
+    """A login kept as a cookie in `client`; the environment is read when it is first needed.
+
+    Credentials that were refused are not sent again: services close an account after too many wrong passwords.
+    """
 
     remedy = (
         f"set {_TOKEN} to a token of your account at urs.earthdata.nasa.gov, or {_NAME} and {_PASSWORD}; sign in there "
@@ -44,6 +47,7 @@ class EarthdataLogin:
     def __init__(self, client: requests.Session, places: LoginPlaces) -> None:
         self._client, self._places = client, places
         self._lock, self._is_signed_in = threading.Lock(), False
+        self._refusal: AccountError | None = None
 
     def headers(self, url: str) -> dict[str, str]:
         """Return the token for ASF's hosts, name and password for NASA's login, nothing for others.
@@ -57,7 +61,7 @@ class EarthdataLogin:
             return {}
         name, password = os.environ.get(_NAME), os.environ.get(_PASSWORD)
         if not (name and password):
-            raise ArchiveError(
+            raise AccountError(
                 f"{http.without_query(url)}: the login is asked for and {_TOKEN} not accepted; {self.remedy}"
             )
         return {"Authorization": "Basic " + b64encode(f"{name}:{password}".encode()).decode()}
@@ -73,13 +77,22 @@ class EarthdataLogin:
     def sign_in(self) -> None:
         """Sign in, unless that has been done; ArchiveError when there are no credentials, or they are not accepted."""
         if not (os.environ.get(_TOKEN) or (os.environ.get(_NAME) and os.environ.get(_PASSWORD))):
-            raise ArchiveError(f"ASF's bursts need an Earthdata Login, and none is given: {self.remedy}")
+            raise AccountError(f"ASF's bursts need an Earthdata Login, and none is given: {self.remedy}")
         with self._lock:
             if not self._is_signed_in:
                 self._walk()
                 self._is_signed_in = True
 
     def _walk(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+        try:
+            self._walk_through()
+        except AccountError as error:
+            self._refusal = error
+            raise
+
+    def _walk_through(self) -> None:
         trouble = ""
         for attempt in range(http.RETRIES + 1):
             try:
@@ -98,7 +111,7 @@ class EarthdataLogin:
     def _let_in(self, visitor: requests.Session, answer: requests.Response) -> None:
         # a visitor of its own: downloads that go on meanwhile keep the cookie that they have
         if COOKIE not in {cookie.name for cookie in visitor.cookies}:
-            raise ArchiveError(
+            raise AccountError(
                 f"{http.without_query(answer.url)}: HTTP {answer.status_code}: Earthdata Login did not let you in; "
                 f"{self.remedy}"
             )

@@ -71,13 +71,13 @@ def write_safe(metadata: Mapping[str, Path], pieces: Sequence[Piece], folder: Pa
     roots, name = _roots(metadata)
     manifest = _manifest(roots, name)
     images = sorted({(piece.swath, piece.polarisation) for piece in pieces})
-    files = _cut(manifest, images, name)
+    contents = {image: _contents(roots, image, name) for image in images}
+    files = _cut(manifest, contents, name)
     for image in images:
-        contents = _contents(roots, image, name)
         for kind in KINDS:
-            if kind in contents and (image, kind) in files:
-                _write_xml(folder / files[image, kind], kind, contents[kind])
-        shape = _shape(contents["product"], name)
+            if (image, kind) in files:
+                _write_xml(folder / files[image, kind], kind, contents[image][kind])
+        shape = _shape(contents[image]["product"], name)
         mine = [piece for piece in pieces if (piece.swath, piece.polarisation) == image]
         write_sparse(folder / files[image, "measurement"], (shape.lines, shape.samples), _parts(mine, shape))
     _state_files(manifest, folder)
@@ -129,16 +129,22 @@ def _contents(roots: Mapping[str, Element], image: Image, name: str) -> dict[str
     return contents
 
 
-def _cut(manifest: Element, images: Sequence[Image], name: str) -> dict[tuple[Image, str], str]:
-    """Take out of a manifest what is not of these images; return the names of their files by image and kind."""
+def _cut(manifest: Element, contents: Mapping[Image, Mapping[str, Element]], name: str) -> dict[tuple[Image, str], str]:
+    """Take out of a manifest what is not of these images; return the names of their files by image and kind.
+
+    A noise annotation that is not among the contents is taken out as well: the product has none then.
+    """
     files, kept = {}, set()
     for entry in manifest.iterfind("dataObjectSection/dataObject"):
         location = entry.find("byteStream/fileLocation")
         match = None if location is None else _FILE.fullmatch(location.get("href", ""))
-        if match and (match[2].upper(), match[3].upper()) in images:
-            files[(match[2].upper(), match[3].upper()), _kind(match[1])] = match[1]
+        if match is None:
+            continue
+        image, kind = (match[2].upper(), match[3].upper()), _kind(match[1])
+        if image in contents and (kind == "measurement" or kind in contents[image]):
+            files[image, kind] = match[1]
             kept.add(entry.get("ID", ""))
-    for image in images:
+    for image in contents:
         for kind in ("product", "calibration", "measurement"):
             if (image, kind) not in files:
                 raise ValueError(f"{name}: expected the {kind} of {' '.join(image)} in the manifest, found none")

@@ -16,6 +16,7 @@ from lczmap.files import write_json
 from lczmap.grid import Grid
 from lczmap.scenes.catalogue import Scene
 from lczmap.scenes.local import write_archive
+from lczmap.scenes.slc.access import AccountError
 from lczmap.scenes.slc.process import SlcOptions, geometry_file, process_slc
 from lczmap.scenes.slc.source import SlcSource
 from lczmap.scenes.sources.source import ArchiveError, Found
@@ -29,12 +30,15 @@ def download_products(source: SlcSource, found: Sequence[Found], folder: Path, o
     """Download what a search froze into `folder`, and write products.json: id to path.
 
     What is there is kept. When some fail the others are downloaded all the same; then ArchiveError tells what failed.
+    AccountError at once when there is no account, or it is not accepted: that of the others is the same one.
     """
     paths, failures = {}, []
     for one in found:
         try:
             paths[one.id] = str(source.download(one, folder).resolve())
             print(f"  {one.id}: there", flush=True)
+        except AccountError:
+            raise
         except ArchiveError as error:
             failures.append(error)
     if failures:

@@ -2,33 +2,47 @@
 
 Addresses and formats as documented by the service (documentation.dataspace.copernicus.eu, APIs: OData, Token), and as
 a recorded answer for Sentinel-2 shows them; written after these and tested on a loopback server, not exercised against
-the service.
+the service. Not verified: that `ContentLength` and `Checksum` describe the zip file that is sent, and not the product
+as the service stores it. Where the size differs, the size that the service announces with the file and the zip file's
+own checksums count instead.
 """
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
 from lczmap.scenes.catalogue import utc_text
-from lczmap.scenes.slc.access import service_address
+from lczmap.scenes.slc.access import origin, service_address
 from lczmap.scenes.slc.dataspace_account import DataSpaceAccount
-from lczmap.scenes.slc.download import Wanted, download
-from lczmap.scenes.slc.source import STATE, Bounds, bounds_of, check_request, city_bounds
+from lczmap.scenes.slc.download import SizeError, Wanted, download
+from lczmap.scenes.slc.source import (
+    PRODUCT_NAME,
+    STATE,
+    Bounds,
+    bounds_of,
+    check_request,
+    checked_text,
+    city_bounds,
+)
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError, Found, Request
 
 PAGE_SIZE = 100
 MOST_PAGES = 200
+PRODUCT_MAX_BYTES = 20_000_000_000
+"""No product is larger: they have 4 to 8 GB."""
 PRODUCT_TYPE = "IW_SLC__1S"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DOMAIN = "dataspace.copernicus.eu"
 _TOKEN_PATH = "/auth/realms/CDSE/protocol/openid-connect/token"
 
@@ -95,11 +109,20 @@ class DataSpaceSource:
         )
 
     def download(self, found: Found, folder: Path) -> Path:
-        """Bring a product's zip file into `folder`; its MD5 is checked, or its own checksums where none is stated."""
-        target = folder / f"{found.id}.zip"
-        url = f"{self.service.downloads}/Products({found.item['uuid']})/$value"
-        wanted = Wanted(url, size=found.item["bytes"], md5=found.item["md5"], fault=_zip_fault)
-        download(wanted, target, self._account)
+        """Bring a product's zip file into `folder`; its MD5 is checked, or its own checksums where none is stated.
+
+        They count as well, with the size that the service announces, where that is not the catalogue's: a line says so.
+        """
+        target = folder / f"{checked_text(PRODUCT_NAME, found.id, 'a product of the Data Space')}.zip"
+        uuid = checked_text(_UUID, found.item["uuid"], f"Id of {found.id}")
+        checks = Wanted(
+            f"{self.service.downloads}/Products({uuid})/$value", fault=_zip_fault, most_bytes=PRODUCT_MAX_BYTES
+        )
+        try:
+            download(replace(checks, size=found.item["bytes"], md5=found.item["md5"]), target, self._account)
+        except SizeError as error:
+            print(f"  {error}; its checksum in the catalogue is not used, the zip file's own are", flush=True)
+            download(checks, target, self._account)
         return target
 
 
@@ -109,8 +132,6 @@ class _Item:
     def __init__(self, item: Any, url: str) -> None:
         try:
             attributes = {one["Name"]: one["Value"] for one in item["Attributes"]}
-            self.id = str(item["Name"]).removesuffix(".SAFE")
-            self.uuid = str(item["Id"])
             self.is_online = item["Online"] is True
             self.polarisations = set(str(attributes["polarisationChannels"]).split("&"))
             self.platform = f"{attributes['platformShortName']}{attributes['platformSerialIdentifier']}".lower()
@@ -121,6 +142,8 @@ class _Item:
             self.bounds = bounds_of(_points(self.footprint["coordinates"]))
             self.bytes = int(item["ContentLength"] or 0) or None
             self.md5 = _md5(item.get("Checksum") or [])
+            self.id = checked_text(PRODUCT_NAME, str(item["Name"]).removesuffix(".SAFE"), "Name")
+            self.uuid = checked_text(_UUID, item["Id"], "Id")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             name = item.get("Name") if isinstance(item, Mapping) else None
             reason = f"product {name}: expected OData of Sentinel-1 SLC, {error!r} is wrong or missing"
@@ -174,7 +197,7 @@ def _items(url: str, query: dict[str, str]) -> Iterator[Any]:
             raise ArchiveError(http.failure(url, reason="expected an answer of OData, got something else")) from None
         if not page:
             return
-        if urlsplit(page).netloc != urlsplit(url).netloc:
+        if origin(page) != origin(url):
             raise ArchiveError(http.failure(url, reason=f"the next page is elsewhere, at {http.without_query(page)}"))
     raise ArchiveError(http.failure(url, reason=f"more than {MOST_PAGES} pages"))
 
@@ -195,7 +218,10 @@ def _md5(checksums: Sequence[Mapping[str, str]]) -> str | None:
 def _zip_fault(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            others = [one.filename for one in archive.infolist() if one.compress_type not in _METHODS]
+            broken = None if others else archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:  # RuntimeError: encrypted
         return f"expected a zip file, got none that can be read ({error})"
+    if others:
+        return f"expected a zip file of stored and deflated files, got {others[0]} in another way"
     return None if broken is None else f"{broken} is corrupt in the zip file"

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from lczmap.scenes.slc.access import may_carry, trouble_of
+from lczmap.scenes.slc.access import AccountError, may_carry, trouble_of
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError
 
@@ -20,7 +20,10 @@ _NAME, _PASSWORD, _TOKEN = "CDSE_USERNAME", "CDSE_PASSWORD", "CDSE_ACCESS_TOKEN"
 
 
 class DataSpaceAccount:
-    """An account whose tokens go to `domains` and nowhere else; the environment is read when one is first needed."""
+    """An account whose tokens go to `domains` and nowhere else; the environment is read when one is first needed.
+
+    A password that was refused is not sent again: services close an account after too many of them.
+    """
 
     remedy = (
         f"set {_NAME} and {_PASSWORD} to your account at dataspace.copernicus.eu, or {_TOKEN} to a token of it (with "
@@ -30,6 +33,7 @@ class DataSpaceAccount:
     def __init__(self, tokens: str, domains: tuple[str, ...]) -> None:
         self._url, self._domains = tokens, domains
         self._token, self._ends, self._lock = "", 0.0, threading.Lock()
+        self._refusal: AccountError | None = None
 
     def headers(self, url: str) -> dict[str, str]:
         """Return a token for addresses of the service, nothing for others; ArchiveError when there is none."""
@@ -52,15 +56,16 @@ class DataSpaceAccount:
         if not (name and password):
             given = os.environ.get(_TOKEN)
             if not given:
-                raise ArchiveError(f"the Copernicus Data Space needs an account, and none is given: {self.remedy}")
+                raise AccountError(f"the Copernicus Data Space needs an account, and none is given: {self.remedy}")
             return given, 0.0
+        if self._refusal is not None:
+            raise self._refusal
         form = {"client_id": _CLIENT, "grant_type": "password", "username": name, "password": password}
         return self._granted(self._asked(form))
 
     def _asked(self, form: dict[str, str]) -> requests.Response:
         try:
             with http.session() as client:
-                client.auth = lambda prepared: prepared  # else ~/.netrc would take part
                 answer = client.post(
                     self._url,
                     data=form,
@@ -71,10 +76,11 @@ class DataSpaceAccount:
             # not kept as a cause: it holds the request with the password
             raise ArchiveError(http.failure(self._url, reason=trouble_of(error))) from None
         if answer.status_code in (400, 401, 403):
-            raise ArchiveError(
+            self._refusal = AccountError(
                 f"{http.without_query(self._url)}: HTTP {answer.status_code}: name or password are not accepted; "
                 f"{self.remedy}"
             )
+            raise self._refusal
         if answer.status_code != 200:
             raise ArchiveError(http.failure(self._url, status=answer.status_code))
         return answer

@@ -1,15 +1,14 @@
 """Large files over HTTP: resumed where they broke off, checked, and complete under their name or not there.
 
 What has come lies beside the target under `.<name>.partial`, until it is whole and its checks are passed; the next
-attempt, or the next run, goes on from there.
+attempt, or the next run, goes on from there. What version of the file it is of lies under `.<name>.partial.etag`;
+without that, another run goes on only where an MD5 tells whether the parts belong together.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,9 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from lczmap.scenes.slc.access import Account, opened, plain_session, trouble_of
+from lczmap.scenes.slc.alone import alone
+from lczmap.scenes.slc.headers import first_byte, retry_after_s, strong_etag, unsatisfied_length, whole_length
+from lczmap.scenes.slc.parts import Parts, fault_of, length_of
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError
 
@@ -35,32 +37,44 @@ class Wanted:
     """A file: its address, its size in bytes and its MD5 where they are known.
 
     `fault` looks at the whole file and says what is wrong with it, None when nothing is; it is asked where no MD5 is
-    known.
+    known. `most_bytes` is what a file of unknown size may have.
     """
 
     url: str
     size: int | None = None
     md5: str | None = None
     fault: Callable[[Path], str | None] | None = None
+    most_bytes: int = 1 << 28
+
+
+class SizeError(ArchiveError):
+    """The service announces a file of another size than was wanted; nothing of it was taken."""
 
 
 def download(wanted: Wanted, target: Path, account: Account, client: requests.Session | None = None) -> None:
     """Bring a file to `target`, unless it is there. ArchiveError after bounded attempts; what has come is kept.
 
-    A file that does not pass its checks is thrown away and fetched once more from its beginning.
+    A file that does not pass its checks is thrown away and fetched once more from its beginning. Another job that wants
+    the same file waits for this one.
     """
     if target.is_file():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
+    with alone(target):
+        if not target.is_file():
+            _bring(wanted, target, account, client or plain_session())
+
+
+def _bring(wanted: Wanted, target: Path, account: Account, client: requests.Session) -> None:
+    parts = Parts(target)
     fault: str | None = None
     for _ in range(2):
-        _Transfer(wanted, partial, account, client or plain_session()).run()
-        fault = _fault(wanted, partial)
+        whole = _Transfer(wanted, parts, account, client).run()
+        fault = fault_of(whole, wanted.size, wanted.md5, wanted.fault)
         if fault is None:
-            partial.replace(target)
+            whole.replace(target)
+            parts.discard()
             return
-        partial.unlink()
+        parts.reject(whole)
     raise ArchiveError(f"{http.without_query(wanted.url)}: {fault}, twice; run the same command again later")
 
 
@@ -73,23 +87,27 @@ class _Trouble(Exception):  # noqa: N818
 
 
 class _Transfer:
-    """One file on its way into `partial`."""
+    """One file on its way into its parts."""
 
-    def __init__(self, wanted: Wanted, partial: Path, account: Account, client: requests.Session) -> None:
-        self.wanted, self.partial, self.account, self.client = wanted, partial, account, client
-        self.etag: str | None = None
+    def __init__(self, wanted: Wanted, parts: Parts, account: Account, client: requests.Session) -> None:
+        self.wanted, self.parts, self.account, self.client = wanted, parts, account, client
+        self.etag = parts.etag()
+        self.whole = parts.partial
+        self.from_start = False  # what is there cannot be continued, and is kept until there is better
         self.gives_up, self.asks_after_s = 0.0, 0.0  # while the service makes the file
         self.has_renewed = False
+        if not (self.etag or wanted.md5):
+            parts.discard()  # of an earlier run, and nothing tells of which version
 
-    def run(self) -> None:
-        """Fill `partial`, attempt by attempt."""
+    def run(self) -> Path:
+        """Return the whole file, after attempt and attempt."""
         failed = 0
         while True:
-            before = self._length()
+            before = self.parts.length
             trouble = self._trouble()
             if trouble is None:
-                return
-            if self._length() - before >= PROGRESS_BYTES:
+                return self.whole
+            if self.parts.length - before >= PROGRESS_BYTES:
                 failed, self.has_renewed = 0, False
             failed += trouble.counts
             if failed > http.RETRIES:
@@ -108,14 +126,13 @@ class _Transfer:
         return None
 
     def _attempt(self) -> None:
-        start = self._length()
+        start = 0 if self.from_start else self.parts.length
         headers = {"Range": f"bytes={start}-"} if start else {}
         if start and self.etag:
             headers["If-Range"] = self.etag
         with opened(self.client, self.wanted.url, self.account, headers) as answer:
             if answer.status_code == 200:
-                self.partial.unlink(missing_ok=True)  # all of it, whatever was asked for
-                self._receive(answer, 0)
+                self._all_of_it(answer)
             elif answer.status_code == 206:
                 self._go_on(answer, start)
             elif answer.status_code == 416:
@@ -123,18 +140,39 @@ class _Transfer:
             else:
                 self._refused(answer)
 
+    def _all_of_it(self, answer: requests.Response) -> None:
+        """Take a whole file, whatever was asked for; it is not trusted more than what is there unless its size is."""
+        total, tag = whole_length(answer, 0), strong_etag(answer)
+        self._check_size(total)
+        if self.parts.length == 0 or (total is not None and total == self.wanted.size):
+            self.parts.begin(tag)
+            self.etag, self.from_start = tag, False
+            self._receive(answer, self.parts.partial, 0, total)
+            return
+        self.parts.other.unlink(missing_ok=True)
+        try:
+            self._receive(answer, self.parts.other, 0, total)
+        except _Trouble:
+            if self.parts.prefer_longer(tag):
+                self.etag, self.from_start = tag, False
+            raise
+        self.whole = self.parts.other
+
     def _go_on(self, answer: requests.Response, start: int) -> None:
-        stated = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-        if stated is None or int(stated[1]) != start:
-            self.partial.unlink(missing_ok=True)
+        if not start or first_byte(answer) != start:
+            self.from_start = True
             raise _Trouble("another part of the file than was asked for")
-        self._receive(answer, start)
+        total, tag = whole_length(answer, start), strong_etag(answer)
+        self._check_size(total)
+        if tag and self.etag and tag != self.etag:
+            self.from_start = True
+            raise _Trouble("a part of another version of the file")
+        self._receive(answer, self.parts.partial, start, total)
 
     def _beyond(self, answer: requests.Response, start: int) -> None:
         # nothing is left to send: either all is there, or more than there should be
-        stated = re.fullmatch(r"bytes \*/(\d+)", answer.headers.get("Content-Range", ""))
-        if stated is None or int(stated[1]) != start:
-            self.partial.unlink(missing_ok=True)
+        if not start or unsatisfied_length(answer) != start:
+            self.from_start = True
             raise _Trouble("HTTP 416")
 
     def _refused(self, answer: requests.Response) -> None:
@@ -142,7 +180,7 @@ class _Transfer:
         if status == 202:
             self._wait()
         if status in http.AGAIN:
-            raise _Trouble(f"HTTP {status}", pause_s=_retry_after(answer.headers))
+            raise _Trouble(f"HTTP {status}", pause_s=retry_after_s(answer.headers))
         if status in (401, 403) and not self.has_renewed and self.account.renew(status):
             self.has_renewed = True
             raise _Trouble(f"HTTP {status}")
@@ -159,26 +197,36 @@ class _Transfer:
         self.asks_after_s = min(self.asks_after_s * _PAUSE_GROWTH, _LONGEST_PAUSE_S)
         raise _Trouble("HTTP 202", pause_s=self.asks_after_s, counts=False)
 
-    def _receive(self, answer: requests.Response, start: int) -> None:
-        tag = answer.headers.get("ETag")
-        self.etag = tag if tag and not tag.startswith("W/") else None
-        total = _whole_length(answer, start)
-        self._check_size(total)
-        with self.partial.open("ab") as stream:
+    def _receive(self, answer: requests.Response, path: Path, start: int, total: int | None) -> None:
+        self.gives_up = 0.0  # it is made
+        most = self._most() if total is None else total
+        with path.open("ab") as stream:
             for chunk in _chunks(answer):
+                if stream.tell() + len(chunk) > most:
+                    stream.truncate(start)  # none of this answer can be trusted
+                    raise self._too_large(f"more than {most} bytes come")
                 stream.write(chunk)
-        if total is not None and self._length() != total:
-            raise _Trouble(f"{self._length()} of {total} bytes")
+        if total is not None and length_of(path) != total:
+            raise _Trouble(f"{length_of(path)} of {total} bytes")
 
     def _check_size(self, total: int | None) -> None:
+        """Look at what is announced before any of what is there is given up for it."""
         if total is not None and self.wanted.size is not None and total != self.wanted.size:
-            raise ArchiveError(
+            raise SizeError(
                 f"{http.without_query(self.wanted.url)}: expected {self.wanted.size} bytes, the service has {total}: "
                 "the product has changed, or this is no product; search again"
             )
+        if total is not None and total > self._most():
+            raise self._too_large(f"the service has {total} bytes")
 
-    def _length(self) -> int:
-        return self.partial.stat().st_size if self.partial.is_file() else 0
+    def _most(self) -> int:
+        return self.wanted.most_bytes if self.wanted.size is None else self.wanted.size
+
+    def _too_large(self, came: str) -> ArchiveError:
+        return ArchiveError(
+            f"{http.without_query(self.wanted.url)}: expected at most {self._most()} bytes, {came}: this is not the "
+            "file that is wanted; search again, or report it"
+        )
 
 
 def _chunks(answer: requests.Response) -> Iterator[bytes]:
@@ -198,28 +246,3 @@ def _next_chunk(answer: requests.Response) -> bytes:
     except (HTTPError, OSError):
         raise _Trouble("the connection broke") from None
     return chunk
-
-
-def _fault(wanted: Wanted, path: Path) -> str | None:
-    if wanted.size is not None and path.stat().st_size != wanted.size:
-        return f"expected {wanted.size} bytes, got {path.stat().st_size}"
-    if wanted.md5 is not None:
-        with path.open("rb") as stream:
-            md5 = hashlib.file_digest(stream, "md5").hexdigest()
-        return None if md5 == wanted.md5.lower() else f"expected the MD5 {wanted.md5}, got {md5}"
-    return None if wanted.fault is None else wanted.fault(path)
-
-
-def _whole_length(answer: requests.Response, start: int) -> int | None:
-    if "Content-Encoding" in answer.headers:
-        return None
-    stated = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", ""))
-    if stated and answer.status_code == 206:
-        return int(stated[1])
-    length = answer.headers.get("Content-Length", "")
-    return start + int(length) if length.isdecimal() else None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    stated = headers.get("Retry-After", "")
-    return float(stated) if stated.isdecimal() else 0.0  # a date is left to the growing pauses

@@ -65,7 +65,7 @@ def zero_heights(crs: str, lon: Double, lat: Double) -> Double:
 
 def _ask_proj(crs: str, lon: Double, lat: Double) -> list[float]:
     asked = json.dumps({"crs": crs, "lon": lon.tolist(), "lat": lat.tolist()})
-    command = [sys.executable, "-m", "lczmap.scenes.slc.geoid"]
+    command = [sys.executable, "-P", "-m", "lczmap.scenes.slc.geoid"]  # -P: no modules from the current folder
     environment = {"PROJ_NETWORK": "ON", **os.environ}
     try:
         answer = subprocess.run(
@@ -74,8 +74,15 @@ def _ask_proj(crs: str, lon: Double, lat: Double) -> list[float]:
     except subprocess.TimeoutExpired as error:
         raise ArchiveError(_remedy(crs, f"no answer within {PATIENCE_S:g} s")) from error
     if answer.returncode != 0:
-        raise ArchiveError(_remedy(crs, (answer.stderr.strip().splitlines() or ["no reason given"])[-1]))
-    heights: list[float] = json.loads(answer.stdout)
+        said = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ArchiveError(
+            f"the process that asks PROJ for the geoid's height did not run ({said}); install the program anew, or set "
+            "`geoid_m` to the geoid's height at the city in metres"
+        )
+    answered = json.loads(answer.stdout)
+    if "error" in answered:
+        raise ArchiveError(_remedy(crs, answered["error"]))
+    heights: list[float] = answered["heights"]
     if not np.isfinite(heights).all():
         raise ArchiveError(_remedy(crs, "PROJ's grid does not reach there"))
     return heights
@@ -95,9 +102,10 @@ def _main() -> None:
     asked = json.load(sys.stdin)
     try:
         heights = zero_heights(asked["crs"], np.array(asked["lon"]), np.array(asked["lat"]))
+        answer = {"heights": heights.tolist()}
     except pyproj.exceptions.ProjError as error:
-        sys.exit(" ".join(str(error).split()))
-    json.dump(heights.tolist(), sys.stdout)
+        answer = {"error": " ".join(str(error).split())}
+    json.dump(answer, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ from eof.products import SentinelOrbit
 
 from lczmap.sar.orbit import covering, parse_eof
 from lczmap.sar.safe import parse_xml
-from lczmap.scenes.slc.access import service_address
+from lczmap.scenes.slc.access import Account, service_address
 from lczmap.scenes.slc.dataspace import DataSpace, data_space
 from lczmap.scenes.slc.dataspace_account import DataSpaceAccount
 from lczmap.scenes.slc.download import Wanted, download
+from lczmap.scenes.slc.public import Anyone, fault_by
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError
 
@@ -62,6 +63,15 @@ class OrbitServers:
     space: DataSpace
 
 
+@dataclass(frozen=True)
+class _Listed:
+    """A file that an archive lists: its address, its name, and whose credentials fetch it."""
+
+    url: str
+    name: str
+    account: Account
+
+
 def orbit_servers(endpoint: str | None = None) -> OrbitServers:
     """Return the addresses of the archives, or of a mirror that has both under one `endpoint` (the bucket below it)."""
     if endpoint is None:
@@ -95,51 +105,59 @@ def fetch_orbit(
 ) -> Path:
     """Return an orbit file in `folder` that covers the product, fetched unless one is there.
 
-    `auto` takes a precise orbit, and a restituted one only when an archive answers that there is no precise one. A file
-    is there under its name when it is complete, readable and covers the product. ArchiveError when there is none, or
-    when no archive can say.
+    `auto` takes a precise orbit, and a restituted one only when an archive answers that there is no precise one and
+    none lists one; that, and why, is printed. A file is there under its name when it is complete, readable and covers
+    the product. ArchiveError when there is none, when one that is listed does not come, or when no archive can say.
     """
     kinds = KINDS if kind == "auto" else (kind,)
     there = _on_disk(folder, acquisition, kinds)
     if there is not None:
+        if kind == "auto" and _TYPES["restituted"] in there.name:
+            _say_restituted(acquisition, there, "it is there already; delete it to look for a precise one again")
         return there
-    troubles: list[str] = []
+    also, troubles = "", list[str]()
     for one in kinds:
         fetched = _fetch(acquisition, folder, one, servers or orbit_servers(), troubles)
         if fetched is not None:
+            if one != kinds[0]:
+                _say_restituted(acquisition, fetched, f"there is no precise orbit in the archives{also}")
             return fetched
-    also = f" ({'; '.join(troubles)})" if troubles else ""
+        also = f" ({'; '.join(troubles)})" if troubles else ""
     raise ArchiveError(f"no {' or '.join(kinds)} orbit of {acquisition} in the archives{also}; {_REMEDY}")
+
+
+def _say_restituted(acquisition: Acquisition, path: Path, why: str) -> None:
+    print(f"{acquisition.id}: the restituted orbit {path.name} is taken: {why}", flush=True)
 
 
 def _fetch(
     acquisition: Acquisition, folder: Path, kind: Kind, servers: OrbitServers, troubles: list[str]
 ) -> Path | None:
-    """Return the file, None where an archive says that there is none; what fails is added to `troubles`."""
-    answered = False
-    for archive in (_from_bucket, _from_data_space):
+    """Return the file, None where an archive says that there is none, and none lists one.
+
+    What fails is added to `troubles`.
+    """
+    answers: list[_Listed | None] = []
+    for archive in (_in_bucket, _in_data_space):
         try:
-            path = archive(acquisition, folder, kind, servers)
+            answers.append(archive(acquisition, kind, servers))
+            if answers[-1] is not None:
+                return _download(answers[-1], folder, acquisition)
         except ArchiveError as error:
             troubles.append(str(error))
-            continue
-        if path is not None:
-            return path
-        answered = True
-    if not answered:
-        raise ArchiveError(f"{kind} orbit of {acquisition}: {'; '.join(troubles)}; or {_REMEDY}")
+    if not answers or any(answers):
+        other = "take the restituted one (`orbit_file: restituted`), " if kind == "precise" else ""
+        raise ArchiveError(f"{kind} orbit of {acquisition}: {'; '.join(troubles)}; or {other}{_REMEDY}")
     return None
 
 
-def _from_bucket(acquisition: Acquisition, folder: Path, kind: Kind, servers: OrbitServers) -> Path | None:
+def _in_bucket(acquisition: Acquisition, kind: Kind, servers: OrbitServers) -> _Listed | None:
     names = {_name(key): key for key in _keys(acquisition, kind, servers.bucket)}
     best = next(_best(names, acquisition, kind), None)
-    if best is None:
-        return None
-    return _download(f"{servers.bucket}/{names[best]}", folder / best, acquisition, _Anyone())
+    return None if best is None else _Listed(f"{servers.bucket}/{names[best]}", best, Anyone())
 
 
-def _from_data_space(acquisition: Acquisition, folder: Path, kind: Kind, servers: OrbitServers) -> Path | None:
+def _in_data_space(acquisition: Acquisition, kind: Kind, servers: OrbitServers) -> _Listed | None:
     url = f"{servers.space.catalogue}/Products"
     earliest, latest = (f"{t:%Y-%m-%dT%H:%M:%S.%fZ}" for t in (acquisition.start - MARGIN, acquisition.stop + MARGIN))
     wanted = (
@@ -157,8 +175,7 @@ def _from_data_space(acquisition: Acquisition, folder: Path, kind: Kind, servers
     if best is None:
         return None
     address = f"{servers.space.downloads}/Products({places[best]})/$value"
-    account = DataSpaceAccount(servers.space.tokens, servers.space.domains)
-    return _download(address, folder / best, acquisition, account)
+    return _Listed(address, best, DataSpaceAccount(servers.space.tokens, servers.space.domains))
 
 
 def _keys(acquisition: Acquisition, kind: Kind, bucket: str) -> Iterator[str]:
@@ -182,28 +199,10 @@ def _keys(acquisition: Acquisition, kind: Kind, bucket: str) -> Iterator[str]:
     raise ArchiveError(http.failure(bucket, reason=f"a list of more than {_MOST_PAGES} pages"))
 
 
-def _download(url: str, target: Path, acquisition: Acquisition, account: DataSpaceAccount | _Anyone) -> Path:
-    def fault(path: Path) -> str | None:
-        try:
-            _check(path, acquisition)
-        except ValueError as error:
-            return str(error)
-        return None
-
-    download(Wanted(url, fault=fault), target, account)
+def _download(listed: _Listed, folder: Path, acquisition: Acquisition) -> Path:
+    target = folder / listed.name
+    download(Wanted(listed.url, fault=fault_by(lambda path: _check(path, acquisition))), target, listed.account)
     return target
-
-
-class _Anyone:
-    """No account: the bucket is public."""
-
-    remedy = "this archive needs no account; the address may have changed"
-
-    def headers(self, url: str) -> dict[str, str]:  # noqa: ARG002
-        return {}
-
-    def renew(self, status: int) -> bool:  # noqa: ARG002
-        return False
 
 
 def _on_disk(folder: Path, acquisition: Acquisition, kinds: Sequence[Kind]) -> Path | None:
@@ -218,16 +217,16 @@ def _on_disk(folder: Path, acquisition: Acquisition, kinds: Sequence[Kind]) -> P
 
 def _best(names: Iterable[str], acquisition: Acquisition, kind: Kind) -> Iterator[str]:
     """Yield the names of files of one kind that cover the product, the latest made first."""
-    candidates = []
+    candidates, mission = [], _mission(acquisition)
     for name in names:
         try:
             orbit = SentinelOrbit(name)
-            if (orbit.mission, orbit.orbit_type) != (_mission(acquisition), kind):
-                continue
-        except ValueError:  # another name, or another kind of orbit
+            begins, ends, made = orbit.start_time, orbit.stop_time, orbit.created_time
+        except ValueError:  # another name, another kind of orbit, or a date that does not exist
             continue
-        if orbit.start_time <= acquisition.start - MARGIN and acquisition.stop + MARGIN <= orbit.stop_time:
-            candidates.append((orbit.created_time, name))
+        covers = begins <= acquisition.start - MARGIN and acquisition.stop + MARGIN <= ends
+        if covers and (orbit.mission, orbit.orbit_type) == (mission, kind):
+            candidates.append((made, name))
     return (name for _, name in sorted(candidates, reverse=True))
 
 

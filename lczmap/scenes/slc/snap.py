@@ -7,11 +7,7 @@ for `gpt`. What cannot be known before is checked on the pixels: bands in anothe
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -23,16 +19,13 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from lczmap.channels import SO2SAT8
-from lczmap.raster import Float, footprint, read_onto, write_parts
+from lczmap.raster import Float, band_names, footprint, read_onto, write_parts
+from lczmap.scenes.slc.snap_gpt import find_gpt, run_graph, snap_version
 
-GPT_VARIABLE = "LCZMAP_SNAP_GPT"
-LIMIT_S = 12 * 3600
-"""A run of `gpt` that takes longer is ended: one graph on a whole product takes of the order of an hour."""
 VV_FIRST_SINCE = 8
 """From this version on the covariance of VH and VV begins with VV (senbox-org/s1tbx, commit 2d0c054d78)."""
-_VERSION_LIMIT_S = 300
 _ROWS = 1024  # of the map, read at a time
-_TAIL = 2000  # characters of gpt's output that a message quotes
+_BANDS = 4  # that a graph makes
 _PAD_DEG = 0.02  # kept around the map, so that its edge pixels are whole
 
 Orbit = Literal["precise", "restituted", "product"]
@@ -69,39 +62,11 @@ def run_snap(
         for filtered in (False, True):
             made[filtered] = Path(name) / ("lee.tif" if filtered else "complex.tif")
             nodes = graph(product, seen, made[filtered], orbit=orbit, heights=heights, filtered=filtered)
-            _run_graph(gpt, nodes, made[filtered])
+            run_graph(gpt, nodes, made[filtered])
         parts = _parts(made[False], made[True], seen, version)
         tags = {"processor": f"ESA SNAP {'.'.join(map(str, version))}", "orbit_file": orbit, "heights": heights.name}
         write_parts(out, parts, geobox, names=SO2SAT8.channels, tags=tags)
     return out
-
-
-def find_gpt(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return SNAP's `gpt`: what LCZMAP_SNAP_GPT names, else the one on PATH. ValueError when there is none."""
-    named = environment.get(GPT_VARIABLE)
-    found = shutil.which(named or "gpt", path=environment.get("PATH", ""))
-    if found is None:
-        where = f"{GPT_VARIABLE} names {named}, which cannot be run" if named else "`gpt` is not on PATH"
-        raise ValueError(
-            f"`backend: snap` needs ESA SNAP with the Sentinel-1 toolbox: {where}; install it from "
-            f"https://step.esa.int and set {GPT_VARIABLE} to its bin/gpt, or set `backend: python`"
-        )
-    return Path(found)
-
-
-def snap_version(gpt: Path) -> tuple[int, ...]:
-    """Return SNAP's release, such as (9, 0, 0), as `gpt --diag` says it. ValueError when it does not."""
-    try:
-        said = subprocess.run([gpt, "--diag"], capture_output=True, text=True, timeout=_VERSION_LIMIT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ValueError(f"{gpt} --diag does not run ({error}); check the installation of SNAP") from error
-    match = re.search(r"SNAP Release version (\d+(?:\.\d+)*)", said.stdout + said.stderr)
-    if match is None:
-        raise ValueError(
-            f"{gpt} --diag: expected 'SNAP Release version', which decides the order of bands; got: "
-            f"{(said.stdout + said.stderr)[-_TAIL:]!r}; is this SNAP's gpt?"
-        )
-    return tuple(int(part) for part in match[1].split("."))
 
 
 def graph(product: Path, geobox: GeoBox, out: Path, *, orbit: Orbit, heights: Path, filtered: bool) -> str:
@@ -188,32 +153,24 @@ def _chain(nodes: list[tuple[str, dict[str, str]]]) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _run_graph(gpt: Path, nodes: str, out: Path) -> None:
-    file = out.with_suffix(".xml")
-    file.write_text(nodes, encoding="utf-8")
-    try:
-        done = subprocess.run([gpt, file, "-e"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise ValueError(f"{gpt}: not finished after {LIMIT_S / 3600:g} hours; set `backend: python`") from error
-    if done.returncode != 0 or not out.is_file():
-        made = "" if out.is_file() else f" and no {out.name}"
-        raise ValueError(
-            f"{gpt} failed with exit status {done.returncode}{made}; the end of what it says: "
-            f"{(done.stdout + done.stderr)[-_TAIL:]}"
-        )
-
-
 def _parts(
     unfiltered: Path, filtered: Path, geobox: GeoBox, version: tuple[int, ...]
 ) -> Iterator[tuple[tuple[slice, slice], Float]]:
     """Yield so2sat8 from SNAP's two files, rows at a time; ValueError at the end when they contradict each other."""
+    for path in (unfiltered, filtered):
+        count = len(band_names(path))
+        if count != _BANDS:
+            raise ValueError(
+                f"{path}: expected {_BANDS} bands, SNAP {'.'.join(map(str, version))} wrote {count}; set "
+                "`backend: python`"
+            )
     evidence = np.zeros(5)
     height, width = geobox.shape
     for top in range(0, height, _ROWS):
         rows, cols = slice(top, min(top + _ROWS, height)), slice(0, width)
         part = geobox[rows, cols]
         bands = [
-            np.nan_to_num([read_onto(path, part, band=i, resampling="nearest") for i in range(1, 5)])
+            np.nan_to_num([read_onto(path, part, band=i, resampling="nearest") for i in range(1, _BANDS + 1)])
             for path in (unfiltered, filtered)
         ]
         stack = so2sat8(bands[0], bands[1], version)

@@ -7,6 +7,7 @@ afterwards: it is large, and pixels of the map come out of it only by geocoding.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,9 @@ STATE = {"product": "slc", "calibration": "sigma0"}
 """The state of every SLC product found: what its scenes will be made of."""
 
 Bounds = tuple[float, float, float, float]
+
+PRODUCT_NAME = re.compile(r"S1[A-Z]_IW_SLC__1S[A-Z]{2}_[0-9A-Z_]+")
+"""The name of a product, without .SAFE (Sentinel-1 Product Specification, naming convention)."""
 
 
 class SlcSource(Protocol):
@@ -54,6 +58,16 @@ def check_request(name: str, request: Request) -> None:
             f"{name}: expected sentinel-1 calibrated to sigma0, got {request.sensor} and {request.calibration}; set "
             "`calibration: sigma0`, or take another source"
         )
+
+
+def checked_text(pattern: re.Pattern[str], text: object, what: str) -> str:
+    """Return a text of an archive's that becomes part of a path or an address; ArchiveError unless it is as expected.
+
+    What a catalogue says, or a file of found products that anybody may have edited, shall not lead elsewhere.
+    """
+    if isinstance(text, str) and pattern.fullmatch(text):
+        return text
+    raise ArchiveError(f"{what}: expected {pattern.pattern}, got {str(text)[:100]!r}; search again, or report it")
 
 
 def city_bounds(grid: Grid) -> Bounds:

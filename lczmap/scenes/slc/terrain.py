@@ -49,10 +49,11 @@ def fetch_dem(
     EGM96; 56° S to 60° N) or a GeoTIFF. `geoid_m`, where given, is added to the heights: the height of their zero above
     the ellipsoid at the city, in metres. Where it is None PROJ gives it, for a GeoTIFF only when its CRS names its
     vertical datum; heights of any other GeoTIFF count from the ellipsoid. Voids take the nearest height, and the share
-    is printed. Tiles are kept in the folder `tiles` beside `out`; `endpoint` is the address of a server that has the
-    public buckets as folders. Tags say where the heights are from. The lattice is the model's own; in degrees across
-    the antimeridian it counts longitudes from 180°. ArchiveError when something cannot be fetched, ValueError when the
-    GeoTIFF does not cover the city and `margin_m` around it, or the model does not reach there.
+    is printed. Tiles are kept in the folder `tiles` beside `out`; `endpoint` is the https address of a server that
+    has the public buckets as folders. Tags say where the heights are from. The lattice is the model's own; in degrees
+    across the antimeridian it counts longitudes from 180°. ArchiveError when something cannot be fetched, ValueError
+    when the GeoTIFF does not cover the city and `margin_m` around it or has heights that do not occur on land, or the
+    model does not reach there.
     """
     city = grid.geobox.pad(math.ceil(margin_m / PIXEL_M))
     if isinstance(dem, Path):
@@ -73,8 +74,8 @@ def fetch_dem(
 def read_heights(path: Path, geobox: GeoBox, *, resampling: ResamplingName = "bilinear") -> Float:
     """Return (rows, cols) metres above the WGS84 ellipsoid on the pixels of `geobox`, NaN where the file ends.
 
-    `path` is what `fetch_dem` wrote. Bilinear by default, where SNAP took the nearest for So2Sat. GDAL interpolates the
-    coordinates to an eighth of a height's pixel, 4 m: 0.4 m of height on a slope of 10 %.
+    `path` is what `fetch_dem` wrote. Bilinear by default, where SNAP took the nearest for So2Sat. Coordinates are
+    within 0.02 of a height's pixel (see `warp`), 0.6 m: 0.06 m of height on a slope of 10 %.
     """
     return read_onto(path, geobox, resampling=resampling)
 

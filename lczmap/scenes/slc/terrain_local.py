@@ -11,13 +11,15 @@ import pyproj
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from lczmap.raster import Float, lattice, read_onto
+from lczmap.raster import Float, lattice, read_onto, scale_offset
 from lczmap.scenes.slc.geoid import geoid_heights
 
 Double = npt.NDArray[np.float64]
 
 MOST_PX = 400_000_000
 """More heights than these are not held in memory (1.6 GB)."""
+LAND_M = (-500.0, 9000.0)
+"""Heights that occur on land, above sea level or the ellipsoid: -430 m at the Dead Sea, 8850 m."""
 _MARGIN_PX = 2  # for interpolation
 _EDGE_POINTS = 101  # on each edge of the city, which is curved in other coordinates
 
@@ -25,15 +27,16 @@ _EDGE_POINTS = 101  # on each edge of the city, which is curved in other coordin
 def local_heights(dem: Path, city: GeoBox, geoid_m: float | None) -> tuple[Float, GeoBox, dict[str, str]]:
     """Return heights above the WGS84 ellipsoid over the pixels of `city`, (rows, cols), their lattice, and tags.
 
-    The file's own pixels, NaN where it has no value. `geoid_m` is added to its heights; None lets PROJ convert them
-    when the CRS names a vertical datum, else they count from the ellipsoid. ValueError unless the file covers `city`.
+    The file's own pixels with its scale and offset, NaN where it has no value. `geoid_m` is added to its heights; None
+    lets PROJ convert them when the CRS names a vertical datum, else they count from the ellipsoid. ValueError unless
+    the file covers `city`, or for a height that does not occur on land.
     """
     own = lattice(dem)
     crs = pyproj.CRS(str(own.crs))
     _check_unit(dem, crs)
     flat = crs if len(crs.axis_info) == 2 else crs.to_2d()
     part = own[_window(dem, GeoBox(own.shape, own.transform, flat.to_wkt()), city)]
-    heights = read_onto(dem, part)
+    heights = _heights(dem, part)
     part = GeoBox(part.shape, part.transform, flat.to_wkt())
     origin, geoid = "WGS84 ellipsoid", "none"
     if geoid_m is not None:
@@ -48,6 +51,23 @@ def local_heights(dem: Path, city: GeoBox, geoid_m: float | None) -> tuple[Float
         )
     tags = {"source": dem.name, "version": "local file", "vertical_datum_of_origin": origin, "geoid": geoid}
     return heights, part, tags
+
+
+def _heights(dem: Path, part: GeoBox) -> Float:
+    """Return the file's own heights, before any change of their zero."""
+    scale, offset = scale_offset(dem)
+    heights = read_onto(dem, part)
+    heights *= np.float32(scale)
+    heights += np.float32(offset)
+    low, high = LAND_M
+    lowest, highest = np.fmin.reduce(heights, axis=None), np.fmax.reduce(heights, axis=None)  # NaN where all is void
+    if lowest < low or highest > high:
+        raise ValueError(
+            f"{dem}: expected heights of {low:g} to {high:g} m, got {lowest:g} to {highest:g}: probably a "
+            "nodata value that the file does not declare (gdal_edit.py -a_nodata VALUE declares it), depths of the sea "
+            "(set them to sea level), or a scale that it does not declare (gdal_edit.py -scale)"
+        )
+    return heights
 
 
 def _check_unit(dem: Path, crs: pyproj.CRS) -> None:

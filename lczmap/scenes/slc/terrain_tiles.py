@@ -25,8 +25,10 @@ import numpy as np
 import requests
 from affine import Affine
 
-from lczmap.files import replacing
+from lczmap.files import write_text
 from lczmap.raster import Float, lattice, read_window
+from lczmap.scenes.slc.download import Wanted, download
+from lczmap.scenes.slc.public import Anyone, fault_by
 from lczmap.scenes.sources.http import get_bytes, session
 from lczmap.scenes.sources.source import ArchiveError
 
@@ -34,6 +36,8 @@ _HGT_SIDE = 3601
 _HGT_VOID = -32768
 _GLO_VOID = -32767.0  # not verified; the tiles are edited and should have none
 _TILE_LIST = "tileList.txt"
+_DRIVER = "GTiff"
+"""Nothing else is opened as a tile: what came from a server must not point to other files, as a VRT does."""
 
 
 @dataclass(frozen=True, order=True)
@@ -72,7 +76,7 @@ class Tile:
         """Return the heights (rows, cols) of a window in the model's own datum, NaN where void."""
         if self.path.suffix == ".gz":
             return _read_hgt(self.path)[rows, cols]
-        heights = read_window(self.path, rows, cols).astype(np.float32)
+        heights = read_window(self.path, rows, cols, driver=_DRIVER).astype(np.float32)
         heights[heights == _GLO_VOID] = np.nan
         return heights
 
@@ -123,11 +127,10 @@ def srtm_tiles(corners: Iterable[Corner], folder: Path, endpoint: str | None) ->
 
     ArchiveError when a tile does not come: this bucket has tiles at sea, too.
     """
-    client, base = session(), _address(endpoint, "elevation-tiles-prod")
-    found = []
+    base, found = _address(endpoint, "elevation-tiles-prod"), []
     for corner in corners:
         path = folder / f"{corner.name}.hgt.gz"
-        _fetched(client, f"{base}/skadi/{corner.north}/{path.name}", path, _read_hgt)
+        _fetched(f"{base}/skadi/{corner.north}/{path.name}", path, _read_hgt)
         found.append(Tile(corner, "SRTM", path, (_HGT_SIDE - 1, _HGT_SIDE - 1)))
     return Tiles(tuple(found))
 
@@ -156,47 +159,43 @@ def _glo_tile(client: requests.Session, bucket: _Bucket, corner: Corner, folder:
 
     def check(path: Path) -> None:
         rows, cols = _checked_shape(path, corner)
-        read_window(path, slice(0, rows), slice(0, cols))
+        read_window(path, slice(0, rows), slice(0, cols), driver=_DRIVER)
 
     if not path.is_file():
         if name not in _listed(client, bucket, folder):
             return None
-        _fetched(client, f"{bucket.address}/{name}/{name}.tif", path, check)
+        _fetched(f"{bucket.address}/{name}/{name}.tif", path, check)
     return Tile(corner, bucket.source, path, _checked_shape(path, corner))
 
 
 def _listed(client: requests.Session, bucket: _Bucket, folder: Path) -> frozenset[str]:
     pattern = rf"Copernicus_DSM_COG_{bucket.code}_[NS]\d\d_00_[EW]\d\d\d_00_DEM"
 
-    def check(path: Path) -> None:
-        if not re.search(pattern, path.read_text(errors="replace")):
-            raise ValueError(f"{path}: expected a list of tiles such as {bucket.tile_name(Corner(30, 73))}")
-
     path = folder / f"{bucket.source}_{_TILE_LIST}"
-    _fetched(client, f"{bucket.address}/{_TILE_LIST}", path, check)
-    return frozenset(re.findall(pattern, path.read_text()))
+    if not path.is_file():  # in one piece, unlike tiles: a list of two releases would pass for a good one
+        url = f"{bucket.address}/{_TILE_LIST}"
+        text = get_bytes(client, url).decode(errors="replace")
+        if not re.search(pattern, text):
+            expected = bucket.tile_name(Corner(30, 73))
+            raise ArchiveError(f"{url}: expected a list of tiles such as {expected}; run the same command again later")
+        write_text(path, text)
+    return frozenset(re.findall(pattern, path.read_text(encoding="utf-8")))
 
 
-def _fetched(client: requests.Session, url: str, path: Path, check: Callable[[Path], object]) -> None:
-    """Download a file unless it is there; it gets its name once `check` (ValueError) has read it."""
-    if path.is_file():
-        return
-    print(f"  {path.name}: from {url}", flush=True)
-    with replacing(path) as temporary:
-        temporary.write_bytes(get_bytes(client, url))
-        try:
-            check(temporary)
-        except ValueError as error:
-            raise ArchiveError(
-                f"{url}: what came is not usable ({error}); run the same command again later, or use another source of "
-                "heights"
-            ) from error
+def _fetched(url: str, path: Path, check: Callable[[Path], object]) -> None:
+    """Download a tile unless it is there; it gets its name once `check` (ValueError) has read it.
+
+    One that broke off is gone on with, also by a later run.
+    """
+    if not path.is_file():
+        print(f"  {path.name}: from {url}", flush=True)
+        download(Wanted(url, fault=fault_by(check)), path, Anyone())
 
 
 def _checked_shape(path: Path, corner: Corner) -> tuple[int, int]:
     """Return a GLO tile's rows and columns; ValueError unless its pixel centres begin on the tile's northern and
     western edge, as documented."""
-    own = lattice(path)
+    own = lattice(path, driver=_DRIVER)
     rows, cols = own.shape
     expected = Affine(1 / cols, 0, corner.lon - 0.5 / cols, 0, -1 / rows, corner.lat + 1 + 0.5 / rows)
     found: Affine = own.transform

@@ -25,6 +25,8 @@ CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 60.0
 ANSWER_MAX_S = 300.0
 """However slowly it comes, an answer ends by then."""
+ANSWER_MAX_BYTES = 1 << 28
+"""A larger answer is an error: it is held in memory. Tiles of heights have some 40 MB, pages of searches some 5 MB."""
 AGAIN = (429, 500, 502, 503, 504)
 
 _REMEDIES = {
@@ -50,9 +52,23 @@ def retry() -> Retry:
     )
 
 
+class ForgetfulSession(requests.Session):
+    """A session that sends only the credentials it is given: a line for the host in ~/.netrc takes no part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = lambda prepared: prepared  # where none is set, the library looks into ~/.netrc
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Take credentials out when a redirect leads to another host; the library would then look into ~/.netrc."""
+        before, after = response.request.url or "", prepared_request.url or ""
+        if self.should_strip_auth(before, after):  # type: ignore[no-untyped-call]
+            prepared_request.headers.pop("Authorization", None)
+
+
 def session() -> requests.Session:
-    """Return a session that retries."""
-    made = requests.Session()
+    """Return a session that retries, and sends no credentials of its own."""
+    made = ForgetfulSession()
     for scheme in ("http://", "https://"):
         made.mount(scheme, HTTPAdapter(max_retries=retry()))
     return made
@@ -79,9 +95,12 @@ def get_bytes(client: requests.Session, url: str, *, params: dict[str, str] | No
 
 def _body(answer: requests.Response, url: str) -> bytes:
     ends = time.monotonic() + ANSWER_MAX_S
-    parts = []
+    parts, came = [], 0
     for part in answer.iter_content(1 << 16):
         parts.append(part)
+        came += len(part)
+        if came > ANSWER_MAX_BYTES:
+            raise ArchiveError(failure(url, reason=f"the answer has more than {ANSWER_MAX_BYTES} bytes"))
         if time.monotonic() > ends:
             raise ArchiveError(failure(url, reason=f"the answer took longer than {ANSWER_MAX_S:g} s"))
     return b"".join(parts)
@@ -104,7 +123,10 @@ def failure(url: str, *, status: int | None = None, reason: str = "") -> str:
 
 def without_query(url: str) -> str:
     """Return an address without user, password and query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
