@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from lczmap.sar.refined_lee import ELEMENTS, WINDOW_PX, refined_lee, refined_lee_double
+from lczmap.sar.refined_lee import ELEMENTS, WINDOW_PX, check_covariance, refined_lee, refined_lee_double
 
 __all__ = [
     "BOXCAR_PX",
@@ -51,7 +51,7 @@ def boxcar(c2: Float, window: int = BOXCAR_PX) -> Float:
     A pixel with any element not finite counts as outside every window and is NaN in the result; at borders the mean
     is that of the valid pixels. Sums are float64.
     """
-    _check_covariance(c2)
+    check_covariance(c2)
     if window < 1 or window % 2 == 0:
         raise ValueError(f"expected a window of an odd number of pixels, got {window}")
     out = np.empty(c2.shape, np.float32)
@@ -68,7 +68,7 @@ def h_a_alpha(c2: Float) -> Float:
     element is not finite or there is no power. Average first (`boxcar`): a single pixel's matrix has one eigenvalue
     only, H = 0 and A = 1.
     """
-    _check_covariance(c2)
+    check_covariance(c2)
     out = np.empty((3, *c2.shape[1:]), np.float32)
     _decompose(np.ascontiguousarray(c2, dtype=np.float32), out)
     return out
@@ -110,11 +110,6 @@ def equivalent_looks(intensity: Float, *, window: int = 15) -> float:
     grid = np.linspace(looks.min(), looks.max(), 400)
     density = np.exp(-0.5 * ((grid[:, None] - looks) / width) ** 2).sum(axis=1)
     return float(np.exp(grid[np.argmax(density)]))
-
-
-def _check_covariance(c2: Float) -> None:
-    if c2.ndim != 3 or c2.shape[0] != ELEMENTS:
-        raise ValueError(f"expected a covariance (4, rows, cols) in order C11, C12_re, C12_im, C22, got {c2.shape}")
 
 
 @numba.njit(parallel=True, cache=True)

@@ -49,9 +49,14 @@ def refined_lee_double(c2: Float, *, looks: float = 1.0) -> Double:
     return out
 
 
-def _check(c2: Float, looks: float, window: int) -> None:
+def check_covariance(c2: Float) -> None:
+    """Raise ValueError unless an array is a covariance (4, rows, cols)."""
     if c2.ndim != 3 or c2.shape[0] != ELEMENTS:
         raise ValueError(f"expected a covariance (4, rows, cols) in order C11, C12_re, C12_im, C22, got {c2.shape}")
+
+
+def _check(c2: Float, looks: float, window: int) -> None:
+    check_covariance(c2)
     if window != WINDOW_PX:
         raise ValueError(f"expected a window of {WINDOW_PX} pixels (the only one with known masks), got {window}")
     if not looks > 0:

@@ -44,20 +44,6 @@ def local_incidence(geobox: GeoBox, height: npt.NDArray[np.floating], orbit: Orb
     return angles
 
 
-def ellipsoid_incidence(geobox: GeoBox, height: npt.NDArray[np.floating], orbit: OrbitFit) -> Float:
-    """Return the angle between the ellipsoid's normal and the direction to the satellite, (rows, cols) in degrees.
-
-    At the given heights, but whatever the terrain's slope. NaN where the height is.
-    """
-    check_heights(geobox, height)
-    angles = np.empty(height.shape, np.float32)
-    for rows in _row_blocks(height.shape[0]):
-        points = ground_points(geobox[rows, :], height[rows])
-        normal = ground_points(geobox[rows, :], height[rows] + np.float32(1000)) - points
-        angles[rows] = _degrees_between(normal, _look(orbit, points)[0])
-    return angles
-
-
 def layover_shadow(geobox: GeoBox, height: npt.NDArray[np.floating], orbit: OrbitFit) -> npt.NDArray[np.uint8]:
     """Return where terrain hides or overlays terrain, (rows, cols): 0 none, 1 layover, 2 shadow, 3 both.
 

@@ -2,6 +2,7 @@
 
 from lczmap.sar.safe.container import Safe, open_safe
 from lczmap.sar.safe.elements import parse_xml
+from lczmap.sar.safe.manifest import bounds_of
 from lczmap.sar.safe.product import POLARISATIONS, SlcProduct, find_slc, open_slc
 from lczmap.sar.safe.swath import Burst, Swath, SwathPoints
 
@@ -12,6 +13,7 @@ __all__ = [
     "SlcProduct",
     "Swath",
     "SwathPoints",
+    "bounds_of",
     "find_slc",
     "open_safe",
     "open_slc",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
@@ -101,7 +101,13 @@ def _bounds(coordinates: str, name: str) -> tuple[float, float, float, float]:
         ) from error
     if not corners or not all(abs(lat) <= 90 and abs(lon) <= 360 for lat, lon in corners):
         raise ValueError(f"{name}: expected degrees in coordinates, got {coordinates[:80]!r}; get the product again")
-    latitude, longitude = [lat for lat, _ in corners], [lon for _, lon in corners]
+    return bounds_of((lon, lat) for lat, lon in corners)
+
+
+def bounds_of(points: Iterable[Sequence[float]]) -> tuple[float, float, float, float]:
+    """Return (west, south, east, north) of (longitude, latitude) points; west > east where they lie around 180°."""
+    pairs = [(float(point[0]), float(point[1])) for point in points]
+    longitude, latitude = [lon for lon, _ in pairs], [lat for _, lat in pairs]
     if max(longitude) - min(longitude) > 180:
         longitude = [lon % 360 for lon in longitude]
     west, east = (lon - 360 if lon > 180 else lon for lon in (min(longitude), max(longitude)))

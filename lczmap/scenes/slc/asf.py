@@ -58,7 +58,6 @@ class AsfSource:
     def __init__(self, service: Asf) -> None:
         self.service = service
         self.name = "ASF, SLC bursts"
-        self.key = f"asf {service.catalogue}"
         self._client = plain_session()
         self._login = EarthdataLogin(self._client, service.places)
 

@@ -18,8 +18,9 @@ from urllib.parse import urlencode
 import shapely
 from shapely.geometry import Polygon, mapping
 
+from lczmap.sar.safe import bounds_of
 from lczmap.scenes.catalogue import utc_text
-from lczmap.scenes.slc.source import PRODUCT_NAME, STATE, bounds_of, checked_text, city_bounds
+from lczmap.scenes.slc.source import PRODUCT_NAME, STATE, checked_text, city_bounds
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError, Found, Request
 

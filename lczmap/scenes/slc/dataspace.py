@@ -20,6 +20,7 @@ from typing import Any
 
 import requests
 
+from lczmap.sar.safe import bounds_of
 from lczmap.scenes.catalogue import utc_text
 from lczmap.scenes.slc.access import origin, service_address
 from lczmap.scenes.slc.dataspace_account import DataSpaceAccount
@@ -28,7 +29,6 @@ from lczmap.scenes.slc.source import (
     PRODUCT_NAME,
     STATE,
     Bounds,
-    bounds_of,
     check_request,
     checked_text,
     city_bounds,
@@ -76,7 +76,6 @@ class DataSpaceSource:
     def __init__(self, service: DataSpace) -> None:
         self.service = service
         self.name = "Copernicus Data Space, SLC"
-        self.key = f"dataspace {service.catalogue}"
         self._account = DataSpaceAccount(service.tokens, service.domains)
 
     def search(self, request: Request) -> list[Found]:

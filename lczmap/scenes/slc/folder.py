@@ -23,7 +23,6 @@ class SlcFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = f"SLC products of {folder.name}"
-        self.key = str(folder.resolve())
 
     def search(self, request: Request) -> list[Found]:
         """Return the folder's products by time; ArchiveError when the folder is not there.

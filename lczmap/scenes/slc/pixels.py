@@ -66,7 +66,7 @@ def geocoded_parts(
 ) -> Iterator[tuple[Window, Float]]:
     """Yield ((rows, cols), (channel, y, x)) of the map `target`, block by block, where the product shows anything."""
     table, outline = burst_table(product.swaths), _outline(product, target)
-    for rows, cols in blocks((target.height, target.width)):
+    for rows, cols in blocks((target.height, target.width), BLOCK_PX):
         part = target[rows, cols]
         if not outline.intersects(box(*part.boundingbox)):
             continue
@@ -79,7 +79,7 @@ def geocoded_parts(
 
 def geometry_parts(orbit: OrbitFit, target: GeoBox, terrain: Terrain) -> Iterator[tuple[Window, Float]]:
     """Yield ((rows, cols), (layer, y, x)) of `GEOMETRY_LAYERS` on the map `target`, NaN where heights are unknown."""
-    for rows, cols in blocks((target.height, target.width)):
+    for rows, cols in blocks((target.height, target.width), BLOCK_PX):
         around = terrain.seen(target[rows, cols].pad(_NEIGHBOURS_PX))
         heights = read_heights(terrain.heights, around)
         layers = np.stack([local_incidence(around, heights, orbit), layover_shadow(around, heights, orbit)])
@@ -87,7 +87,7 @@ def geometry_parts(orbit: OrbitFit, target: GeoBox, terrain: Terrain) -> Iterato
         yield (rows, cols), layers[:, _NEIGHBOURS_PX:-_NEIGHBOURS_PX, _NEIGHBOURS_PX:-_NEIGHBOURS_PX]
 
 
-def blocks(shape: tuple[int, int], most: int = BLOCK_PX) -> Iterator[Window]:
+def blocks(shape: tuple[int, int], most: int) -> Iterator[Window]:
     """Cut (rows, cols) into equal blocks of at most `most` pixels on each side, row by row."""
     rows, cols = (np.linspace(0, size, math.ceil(size / most) + 1).round().astype(int) for size in shape)
     for top, bottom in pairwise(rows):
@@ -117,10 +117,8 @@ def _gather_burst(
     lines = _with_margin(window[0], burst.first_valid_line, burst.last_valid_line + 1)
     samples = _with_margin(window[1], 0, swath.samples)
     rows = slice(burst.first_line + lines.start, burst.first_line + lines.stop)
-    amplitudes = _amplitudes(product, swath, rows, samples)
     valid = _valid(burst.first_valid[lines], burst.last_valid[lines], samples)
-    for amplitude in amplitudes.values():
-        amplitude[~valid] = np.nan
+    amplitudes = _amplitudes(product, swath, rows, samples, valid)
     for first in range(samples.start, samples.stop, CHUNK_PX):
         inner = slice(first - samples.start, min(first + CHUNK_PX, samples.stop) - samples.start)
         left = max(inner.start - MARGIN_PX, 0)
@@ -130,13 +128,16 @@ def _gather_burst(
         gather(kept, lines.start, first, placement, entry, out)
 
 
-def _amplitudes(product: SlcProduct, swath: Swath, rows: slice, samples: slice) -> dict[str, Complex]:
+def _amplitudes(
+    product: SlcProduct, swath: Swath, rows: slice, samples: slice, valid: npt.NDArray[np.bool_]
+) -> dict[str, Complex]:
     """Return calibrated VH and VV of image rows and samples, NaN where there are no data.
 
-    That is where both polarisations are 0: one alone may be, over calm water it often is.
+    That is outside the `valid` pixels (rows, samples), and where both polarisations are 0: one alone may be, over calm
+    water it often is.
     """
     digital = {name: product.read(swath.name, name, rows, samples) for name in ("VH", "VV")}
-    missing = (digital["VH"] == 0) & (digital["VV"] == 0)
+    missing = ~valid | ((digital["VH"] == 0) & (digital["VV"] == 0))
     amplitudes = {
         name: sigma0_amplitude(numbers, product.calibration(swath.name, name), rows, samples)
         for name, numbers in digital.items()

@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,7 +13,7 @@ from typing import Literal
 from odc.geo.geobox import GeoBox
 
 from lczmap.channels import channel_kind, channel_set
-from lczmap.files import sha256
+from lczmap.files import scratch_folder, sha256
 from lczmap.grid import PIXEL_M, Grid
 from lczmap.raster import lattice, read_tags, write_parts
 from lczmap.sar.profiles import profile_state
@@ -62,7 +59,7 @@ def process_slc(path: Path, grid: Grid, folder: Path, orbit: Path | None, option
     satellite or time, and where SNAP is asked for and fails.
     """
     target = grid.geobox.pad(math.ceil(MARGIN_M / PIXEL_M))
-    with _scratch(folder) as scratch:
+    with scratch_folder(folder) as scratch:
         product = open_slc(path, scratch)
         flown = flight_of(product, orbit)
         file = folder / f"{product.id}_{_fingerprint(product, flown, options)}.tif"
@@ -154,16 +151,3 @@ def _fingerprint(product: SlcProduct, flown: Flight, options: SlcOptions) -> str
     placed = [flown.fit.coefficients.tolist(), sha256(terrain.heights), terrain.shift_m]
     what = [PROCESSING, options.channels, options.backend, product_stamp, placed]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
-
-
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    # beside the results, where there is room; only a zip file's images come here. Always the same name, so that what
-    # a killed job left is found
-    scratch = folder / ".unpacked"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from lczmap.grid import Grid
 from lczmap.raster import footprint
-from lczmap.scenes.sources.source import MARGIN_M, ArchiveError, Found, Request
+from lczmap.scenes.sources.source import MARGIN_M, ArchiveError, Found, Request, Searchable
 
 STATE = {"product": "slc", "calibration": "sigma0"}
 """The state of every SLC product found: what its scenes will be made of."""
@@ -25,23 +24,8 @@ PRODUCT_NAME = re.compile(r"S1[A-Z]_IW_SLC__1S[A-Z]{2}_[0-9A-Z_]+")
 """The name of a product, without .SAFE (Sentinel-1 Product Specification, naming convention)."""
 
 
-class SlcSource(Protocol):
-    """An archive of Sentinel-1 SLC products of mode IW with both VV and VH.
-
-    `name` is for people; `key` holds what its products depend on besides the request.
-    """
-
-    name: str
-
-    key: str
-
-    def search(self, request: Request) -> list[Found]:
-        """Return all products of the period that touch the city, by time; ArchiveError when it cannot."""
-        ...
-
-    def cost(self, found: Sequence[Found], request: Request) -> str:
-        """Return what downloading these products will cost, one sentence for a person."""
-        ...
+class SlcSource(Searchable, Protocol):
+    """An archive of Sentinel-1 SLC products of mode IW with both VV and VH."""
 
     def download(self, found: Found, folder: Path) -> Path:
         """Bring a product into `folder` and return its path: a SAFE folder or a zip that `open_slc` reads.
@@ -73,13 +57,3 @@ def checked_text(pattern: re.Pattern[str], text: object, what: str) -> str:
 def city_bounds(grid: Grid) -> Bounds:
     """Return what a search asks for: (west, south, east, north) in degrees of the city and `MARGIN_M` around it."""
     return footprint(grid.geobox.pad(math.ceil(MARGIN_M / 10)), "EPSG:4326")
-
-
-def bounds_of(points: Iterable[Sequence[float]]) -> Bounds:
-    """Return the bounds of (longitude, latitude) points; west > east where they lie on both sides of 180°."""
-    pairs = [(float(point[0]), float(point[1])) for point in points]
-    longitude, latitude = [p[0] for p in pairs], [p[1] for p in pairs]
-    if max(longitude) - min(longitude) > 180:
-        longitude = [lon % 360 for lon in longitude]
-    west, east = (lon - 360 if lon > 180 else lon for lon in (min(longitude), max(longitude)))
-    return west, min(latitude), east, max(latitude)

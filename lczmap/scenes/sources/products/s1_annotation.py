@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lczmap.sar.grd import GridPoints, GroundRange
+from lczmap.sar.range_doppler import SPEED_OF_LIGHT
 from lczmap.sar.safe import manifest
 from lczmap.sar.safe.elements import moment_at, number_at, numbers_at, parse_xml, text_at, whole_at
 from lczmap.sar.safe.manifest import Parts
@@ -24,7 +25,6 @@ __all__ = ["Annotation", "Manifest", "parse_annotation", "parse_calibration", "p
 
 Double = npt.NDArray[np.float64]
 
-SPEED_OF_LIGHT = 299_792_458.0  # m / s
 _EPOCH = datetime(2000, 1, 1)  # any will do: only differences of times are used
 
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +19,7 @@ import pyproj
 from odc.geo.geobox import GeoBox
 from shapely import MultiPoint, Polygon, box
 
+from lczmap.files import scratch_folder
 from lczmap.grid import PIXEL_M, Grid
 from lczmap.raster import footprint, lattice, read_onto, read_tags, write_parts
 from lczmap.sar.grd import Locator, fit_locator, resample
@@ -92,7 +91,7 @@ def read_grd(
     file = folder / f"{header.id}_{calibration}_{'denoised' if remove_noise else 'noise'}_{terrain}.tif"
     if not file.is_file() or lattice(file) != target:
         images = read_images(safe, read_manifest(safe), calibration)
-        with _scratch(folder) as scratch:
+        with scratch_folder(folder) as scratch:
             product = CalibratedImages(safe, images, remove_noise, scratch)
             parts = _parts(product, target, dem, geoid_m)
             first = next(parts, None)
@@ -117,14 +116,6 @@ def read_grd(
         relative_orbit=header.relative_orbit,
         assets={p: Asset(str(file), band=i + 1, unit="linear") for i, p in enumerate(POLARISATIONS)},
     )
-
-
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    # beside the results, where there is room; only a zip file's images come here
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".unpacked") as name:
-        yield Path(name)
 
 
 def _parts(
