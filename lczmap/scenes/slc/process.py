@@ -116,13 +116,14 @@ def _make(product: SlcProduct, flown: Flight, target: GeoBox, file: Path, option
 
 
 def _scene(product: SlcProduct, flown: Flight, file: Path, options: SlcOptions) -> Scene:
+    made = read_tags(file)  # SNAP takes orbit files of its own
     state = {
         **profile_state(options.channels),
         "terrain": "dem",
         "orbit": flown.source,
-        "orbit_file": flown.name,
+        "orbit_file": made["orbit_file"],
         "heights": _heights(options.terrain.heights),
-        "processor": read_tags(file)["processor"],
+        "processor": made["processor"],
     }
     names = written_channels(options.channels)
     assets = {name: Asset(str(file), band=i + 1, unit=_UNITS[channel_kind(name)]) for i, name in enumerate(names)}
@@ -139,6 +140,7 @@ def _scene(product: SlcProduct, flown: Flight, file: Path, options: SlcOptions) 
 
 
 def _heights(file: Path) -> str:
+    """Return the model and geoid of a height file, for people."""
     tags = read_tags(file)
     return ", ".join(tags.get(key, "unknown") for key in ("source", "geoid"))
 
