@@ -63,6 +63,22 @@ _KIND_OF: dict[str, Kind] = {
     channel: kind for s in CHANNEL_SETS.values() for channel, kind in zip(s.channels, s.kinds, strict=True)
 }
 
+_SENSOR_OF = {channel: s.sensor for s in CHANNEL_SETS.values() for channel in s.channels}
+
+_DECOMPOSED = ("Alpha", "Anisotropy", "Entropy")
+_COVARIANCE = ("C11_mean", "C12_im_mean", "C12_re_mean", "C22_mean")
+_INTENSITIES = ("VH", "VV")
+INPUTS: dict[str, tuple[str, ...]] = {
+    "D1": RSNNET9.channels,
+    "D2": S2_10.channels,
+    "D3": (*_DECOMPOSED, *S2_10.channels),
+    "D4": (*_COVARIANCE, *S2_10.channels),
+    "D5": (*_INTENSITIES, *S2_10.channels),
+    "D6": (*RSNNET9.channels, *S2_10.channels),
+    "D7": (*_DECOMPOSED, *_INTENSITIES, *S2_10.channels),
+}
+"""Named selections of channels: the inputs that Zhou et al. (2022), Table 4, compare. Radar comes first, as in So2Sat."""
+
 S2_BANDS_L1C = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 """All 13 Sentinel-2 bands, in the order of the instrument."""
 
@@ -160,6 +176,13 @@ def channel_kind(channel: str) -> Kind:
     if channel not in _KIND_OF:
         raise ValueError(f"unknown channel {channel!r}; known: {', '.join(_KIND_OF)}")
     return _KIND_OF[channel]
+
+
+def channel_sensor(channel: str) -> str:
+    """Return the sensor of a channel, `sentinel-1` or `sentinel-2`; ValueError for an unknown channel."""
+    if channel not in _SENSOR_OF:
+        raise ValueError(f"unknown channel {channel!r}; known: {', '.join(_SENSOR_OF)}")
+    return _SENSOR_OF[channel]
 
 
 def groups_for(channels: Iterable[str]) -> GroupSpec:

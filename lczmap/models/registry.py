@@ -57,6 +57,12 @@ class Network(nn.Module):
     spec: ModelSpec
     text_description: dict[str, object] | None = None  # what a checkpoint says about the text side, if there is one
 
+    def prepare(self, sample: torch.Tensor) -> None:
+        """Take what the network must know of its training pixels, (N, C, H, W) normalised. Nothing by default.
+
+        Training calls it once, before the first step.
+        """
+
     @property
     def has_text(self) -> bool:
         """True where `text_features` returns something: the network is to be trained with `BPLoss`."""
