@@ -13,28 +13,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from lczmap.channels import groups_for
-from lczmap.models.blocks import GroupSplitter
-from lczmap.models.encoders import EmbranchBranch
+from lczmap.models.encoders import EmbranchBranches
 from lczmap.models.registry import ModelOutput, Network, register
 
 PRESETS = {"paper": {"dropout": 0.0}, "recipe": {"dropout": 0.2}}
-
-
-class GroupBranches(nn.Module):
-    """The dedicated encoders of the band groups that cover `channels`: (B, C, H, W) -> list of (B, out_dim)."""
-
-    def __init__(self, channels: Sequence[str], widths: Sequence[int], blocks: Sequence[int]) -> None:
-        super().__init__()
-        self.groups = groups_for(channels)
-        indices = self.groups.indices(channels)
-        self.split = GroupSplitter(indices)
-        self.encoders = nn.ModuleList(EmbranchBranch(len(positions), widths, blocks) for positions in indices)
-        self.out_dim = widths[-1]
-
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Return one (B, out_dim) per band group, in the groups' order."""
-        return [encoder(part) for encoder, part in zip(self.encoders, self.split(x), strict=True)]
 
 
 @register("eb_cnn_large", presets=PRESETS, widths=(64, 128, 256), blocks=(2, 2, 2))
@@ -55,7 +37,7 @@ class EBCNN(Network):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.branches = GroupBranches(channels, widths, blocks)
+        self.branches = EmbranchBranches(channels, widths, blocks)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(len(self.branches.encoders) * self.branches.out_dim, num_classes)
 

@@ -8,16 +8,18 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from lczmap.models.blocks import BasicBlock, ConvBNAct, init_he
+from lczmap.channels import GroupSpec, groups_for
+from lczmap.models.blocks import BasicBlock, ConvBNAct, GroupSplitter, init_he
 
 
 class BranchEncoder(Protocol):
-    """Encodes the channels of one band group: (B, C_i, H, W) -> (B, out_dim)."""
+    """Encodes the band groups of a batch: (B, C, H, W) -> one (B, out_dim) per group, in the groups' order."""
 
+    groups: GroupSpec
     out_dim: int
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the features of a batch."""
+    def __call__(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Return the features of the groups."""
 
 
 class EmbranchBranch(nn.Module):
@@ -45,3 +47,19 @@ class EmbranchBranch(nn.Module):
         """(B, in_channels, H, W) -> (B, out_dim)."""
         x = self.trunk(self.stem(x))  # (B, out_dim, H / 2^(stages - 1), W / ...)
         return x.mean(dim=(2, 3))  # (B, out_dim)
+
+
+class EmbranchBranches(nn.Module):
+    """The EB-CNN branches of the band groups that cover `channels`: (B, C, H, W) -> list of (B, out_dim)."""
+
+    def __init__(self, channels: Sequence[str], widths: Sequence[int], blocks: Sequence[int]) -> None:
+        super().__init__()
+        self.groups = groups_for(channels)
+        indices = self.groups.indices(channels)
+        self.split = GroupSplitter(indices)
+        self.encoders = nn.ModuleList(EmbranchBranch(len(positions), widths, blocks) for positions in indices)
+        self.out_dim = widths[-1]
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Return one (B, out_dim) per band group, in the groups' order."""
+        return [encoder(part) for encoder, part in zip(self.encoders, self.split(x), strict=True)]

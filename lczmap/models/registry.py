@@ -21,7 +21,21 @@ from lczmap.classes import NUM_CLASSES
 Preset = Literal["paper", "recipe"]
 Options = Mapping[str, object]
 
-_NETWORK_MODULES = ("eb_cnn", "bp_lcz", "sen2lcz", "gul")  # files of this package that register networks
+_NETWORK_MODULES = (  # files of this package that register networks
+    "eb_cnn",
+    "bp_lcz",
+    "sen2lcz",
+    "gul",
+    "exvit",
+    "fusion",
+    "resnet",
+    "convnext",
+    "densenet",
+    "rsnnet",
+    "lcznet",
+    "mscnn",
+    "cnn_yoo",
+)
 
 
 @dataclass(frozen=True)
@@ -53,9 +67,11 @@ class Network(nn.Module):
     """
 
     outputs: ClassVar[Literal["logits", "log_probs"]] = "logits"
-    min_size_px: ClassVar[int] = 8
+    min_size_px: int = 8  # smallest side of a patch; a network may set its own when it is built
     spec: ModelSpec
     text_description: dict[str, object] | None = None  # what a checkpoint says about the text side, if there is one
+    missing_value: ClassVar[float | None] = None
+    """What a missing pixel becomes where no normalisation is asked for; None: the channel's mean in training."""
 
     def prepare(self, sample: torch.Tensor) -> None:
         """Take what the network must know of its training pixels, (N, C, H, W) normalised. Nothing by default.
@@ -129,8 +145,10 @@ def create_model(
 ) -> Network:
     """Build a network for these channels, with freshly initialised weights.
 
-    `preset` selects the options of the source paper or of our recipe; `options` override them one by one.
-    ValueError for an unknown name, preset or option, or channels that the network cannot take.
+    `preset` selects the options of the source paper or of our recipe; `options` override them one by one, also inside
+    mappings (`text={"source": …}` keeps the preset's encoder), but a mapping that names an `encoder` replaces the old
+    one whole: options of another encoder would contradict it. ValueError for an unknown name, preset or option, or
+    channels that the network cannot take.
     """
     _load_networks()
     if name not in _REGISTRY:
@@ -138,7 +156,7 @@ def create_model(
     if preset not in ("paper", "recipe"):
         raise ValueError(f"unknown preset {preset!r} for {name}; known: paper, recipe")
     entry = _REGISTRY[name]
-    complete = {**entry.defaults, **entry.presets.get(preset, {}), **options}
+    complete = _merged({**entry.defaults, **entry.presets.get(preset, {})}, options)
     spec = ModelSpec(name, tuple(channels), num_classes, complete)
     known = inspect.signature(entry.build).parameters
     if unknown := sorted(set(complete) - set(known)):
@@ -148,6 +166,27 @@ def create_model(
     network.spec = spec
     _use_channels_last(network)
     return network
+
+
+def takes_option(name: str, option: str) -> bool:
+    """Say whether a network has an option of this name; False for an unknown network."""
+    _load_networks()
+    return name in _REGISTRY and option in inspect.signature(_REGISTRY[name].build).parameters
+
+
+def missing_value(name: str) -> float | None:
+    """Return the `Network.missing_value` of a network by name, None for an unknown one."""
+    _load_networks()
+    return getattr(_REGISTRY[name].build, "missing_value", None) if name in _REGISTRY else None
+
+
+def _merged(base: Options, options: Options) -> dict[str, object]:
+    merged = dict(base)
+    for key, value in options.items():
+        old = merged.get(key)
+        is_part = isinstance(old, Mapping) and isinstance(value, Mapping) and "encoder" not in value
+        merged[key] = _merged(old, value) if is_part else value  # type: ignore[arg-type]  # both are mappings
+    return merged
 
 
 def _use_channels_last(network: nn.Module) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lczmap.channels import GRD4, S2_10, SO2SAT8
+from lczmap.channels import GRD4, RSNNET9, S2_10, SO2SAT8
 from lczmap.models.blocks import GroupSplitter, PointwiseConv
 from lczmap.models.encoders import EmbranchBranch
 from lczmap.models.registry import create_model
@@ -23,6 +23,18 @@ def test_each_band_group_gets_an_encoder_of_its_own_channels(channels: tuple[str
     network = create_model("eb_cnn", channels, **SMALL)
     assert tuple(encoder.stem[0].in_channels for encoder in network.branches.encoders) == sizes
     assert network(torch.zeros(2, len(channels), 8, 8), features=True).features.shape == (len(sizes), 2, 4)
+
+
+@pytest.mark.parametrize("name", ["eb_cnn", "bp_lcz_eb_cnn"])
+def test_nineteen_channels_of_48_px_train_and_classify_with_eight_groups(name: str) -> None:
+    options = SMALL if name == "eb_cnn" else {**SMALL, "width": 4, "text": {"encoder": "prototype"}}
+    network = create_model(name, RSNNET9.channels + S2_10.channels, **options)
+    output = network(torch.randn(2, 19, 48, 48), features=True)
+    assert output.features.shape == (8, 2, 4)
+    output.logits.square().sum().backward()
+    image = [p for name, p in network.named_parameters() if not name.startswith("text.")]
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in image)
+    assert network.eval()(torch.randn(1, 19, 48, 48)).shape == (1, 17)
 
 
 def test_the_groups_of_so2sat_sit_where_the_paper_says() -> None:

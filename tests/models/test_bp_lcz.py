@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import replace
 
@@ -5,7 +6,7 @@ import pytest
 import torch
 
 from lczmap.channels import GRD4, S2_10, SO2SAT8
-from lczmap.models.losses import build_loss
+from lczmap.models.losses import ClassificationLoss, build_loss, literal_bp_loss
 from lczmap.models.registry import Network, create_model
 
 SO2SAT18 = SO2SAT8.channels + S2_10.channels
@@ -133,3 +134,151 @@ def test_two_runs_with_seed_47_give_the_same_losses() -> None:
 def test_spec_survives_a_change_of_value() -> None:
     spec = small().spec
     assert replace(spec, num_classes=3).options == spec.options
+
+
+TEN = ("annual crops", "forest", "shrubs", "roads", "industry", "pasture", "orchards", "houses", "rivers", "the sea")
+
+
+@pytest.fixture(scope="module")
+def trained() -> Network:
+    """Return a network whose text features are in its `text_bank`; tests must not change it."""
+    torch.manual_seed(47)
+    network = small().eval()
+    network.strip_text()
+    return network
+
+
+def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    return (a @ b / (a.norm() * b.norm())).item()
+
+
+def test_group_support_is_the_cosine_of_each_group_with_its_prompts(trained: Network) -> None:
+    x = torch.randn(3, 10, 16, 16)
+    support, image = trained.group_support(x), trained(x, features=True).features
+    assert trained.group_names == ("RGB", "VRE", "NIR", "SWIR")
+    assert support.shape == (4, 3, 17)
+    for group, patch, lcz in ((0, 0, 0), (1, 2, 16), (3, 1, 5)):
+        expected = cosine(image[group, patch], trained.text_bank[group, lcz])
+        assert support[group, patch, lcz].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_heads_are_the_classifier_the_prompts_and_the_sum_of_both(trained: Network) -> None:
+    x = torch.randn(2, 10, 16, 16)
+    outputs = {}
+    for head in ("classifier", "prompt", "ensemble"):
+        network = small(head=head, head_scale=5.0, head_weight=0.5, text=None).eval()
+        network.load_state_dict(trained.state_dict())
+        outputs[head] = network(x)
+    similar = 5.0 * 0.25 * trained.group_support(x).sum(0)
+    assert torch.equal(outputs["classifier"], trained(x))
+    assert torch.allclose(outputs["prompt"], similar, atol=1e-5)
+    both = trained(x).log_softmax(1) + 0.5 * similar.log_softmax(1)
+    assert torch.allclose(outputs["ensemble"], both, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bp_lcz_eb_cnn", "bp_lcz_exvit"])
+@pytest.mark.parametrize("head", ["prompt", "ensemble"])
+def test_stripping_the_text_leaves_the_logits_of_every_head(name: str, head: str) -> None:
+    size = {"token_pool": 4, "self_depth": 1, "cross_depth": 0} if name == "bp_lcz_exvit" else SMALL
+    network = create_model(name, S2_10.channels, **{**size, "width": 16, "text": MINI, "head": head}).eval()
+    x = torch.randn(2, 10, 16, 16)
+    with torch.no_grad():
+        before = network(x)
+        network.strip_text()
+        assert torch.equal(network(x), before)
+    again = create_model(name, S2_10.channels, **json.loads(json.dumps(network.spec.options))).eval()
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(again(x), before)
+
+
+def test_training_is_with_the_classifier_whatever_the_head() -> None:
+    x = torch.randn(2, 10, 16, 16)
+    network = small(head="prompt").train()
+    output = network(x, features=True)
+    fused = output.features.transpose(0, 1).flatten(1)
+    assert torch.allclose(output.logits, network.classifier(fused), atol=1e-6)
+
+
+def test_the_head_can_be_changed_after_training(trained: Network) -> None:
+    x = torch.randn(1, 10, 16, 16)
+    network = small(text=None, head="prompt").eval()
+    network.load_state_dict(trained.state_dict())
+    assert torch.allclose(network(x), 10 * 0.25 * trained.group_support(x).sum(0), atol=1e-5)
+
+
+def test_prompt_heads_and_explanations_need_text_features() -> None:
+    network = small(text=None, head="prompt").eval()
+    for use in (network, network.group_support):
+        with pytest.raises(ValueError, match="no text features to compare with"):
+            use(torch.randn(1, 10, 16, 16))
+    with pytest.raises(ValueError, match="classifier, prompt or ensemble"):
+        small(text=None, head="words")
+    with pytest.raises(ValueError, match="head_scale above 0"):
+        small(text=None, head_scale=0.0)
+
+
+@pytest.mark.parametrize("class_text", ["extended", "name", "index"])
+@pytest.mark.parametrize("group_text", [True, False])
+def test_every_prompt_variant_gives_its_own_features(class_text: str, group_text: bool) -> None:
+    network = small(text={**MINI, "class_text": class_text, "group_text": group_text})
+    text = network.text_features()
+    assert text is not None
+    assert text.shape == (4, 17, 16)
+    assert torch.equal(text[0], text[1]) != group_text
+    assert len({tuple(row) for row in text[0].tolist()}) == 17
+
+
+def test_other_classes_bring_their_own_phrases() -> None:
+    network = create_model("bp_lcz_eb_cnn", S2_10.channels, 10, **SMALL, text={**MINI, "class_phrases": TEN})
+    loss = build_loss(network)
+    output = network(torch.randn(4, 10, 16, 16), features=True)
+    text = network.text_features()
+    assert output.logits.shape == (4, 10)
+    assert text is not None
+    assert text.shape == (4, 10, 16)
+    loss(output, torch.arange(4), text).total.backward()
+    assert network.text_description["class_phrases"] == TEN  # type: ignore[index]
+    assert "orchards" in network.text_description["vocabulary"]  # type: ignore[index, operator]
+    again = create_model("bp_lcz_eb_cnn", S2_10.channels, 10, **json.loads(json.dumps(network.spec.options)))
+    assert again.text_description["prompts_sha256"] == network.text_description["prompts_sha256"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MINI, "17 Local Climate Zones, got 10 classes: give one phrase per class"),
+        ({**MINI, "class_phrases": TEN[:9]}, "class_phrases for 10 classes, got 9"),
+        ({**MINI, "class_phrases": "abcdefghij"}, "class_phrases for 10 classes"),
+        ({**MINI, "class_phrases": (*TEN[:9], "forest")}, "10 different class_phrases"),
+    ],
+)
+def test_classes_without_words_of_their_own_are_refused(text: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        create_model("bp_lcz_eb_cnn", S2_10.channels, 10, **SMALL, text=text)
+
+
+def test_other_classes_need_no_words_with_prototypes_or_without_text() -> None:
+    for text in ({"encoder": "prototype"}, None):
+        network = create_model("bp_lcz_eb_cnn", S2_10.channels, 10, **SMALL, text=text)
+        assert network.text_bank.shape == (4, 10, 16)
+
+
+def test_the_rows_of_table_three_are_eb_cnn_and_two_losses() -> None:
+    without = create_model("eb_cnn", S2_10.channels, widths=(4, 8), blocks=(1, 1), dropout=0.0)
+    assert isinstance(build_loss(without), ClassificationLoss)
+    network = small()
+    output, text = network(torch.randn(6, 10, 16, 16), features=True), network.text_features()
+    y = torch.tensor([0, 0, 0, 1, 1, 2])
+    for msm in (False, True):
+        terms = build_loss(network, preset="paper", msm=msm)(output, y, text)
+        literal, _ = literal_bp_loss(output.features, text, y, msm=msm)
+        assert terms.con.item() == pytest.approx(literal.item(), abs=1e-5)
+
+
+def test_tensor_names_of_earlier_checkpoints_still_fit() -> None:
+    names = {name.split(".")[0] + "." + name.split(".")[1] for name in small().state_dict() if "." in name}
+    assert names == {"branches.encoders", "projections.0", "projections.1", "projections.2", "projections.3"} | {
+        "classifier.weight",
+        "classifier.bias",
+        "text.encoder",
+    }

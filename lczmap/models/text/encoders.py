@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from lczmap.channels import GroupSpec
+from lczmap.classes import NUM_CLASSES
 from lczmap.models.text.hf import HFEncoder
 from lczmap.models.text.prompts import ClassText, Prompts, build_prompts, prompts_sha256
 
@@ -29,7 +30,8 @@ class TextOptions:
 
     `mode`: `joint` trains the encoder with the images (the paper), `frozen` computes its features once, `last_n`
     trains the last `last_n` layers and what follows them. `source` is a local directory or hub name (`hf`) or an .npz
-    (`cached`). `layers`, `width` and `heads` are the size of `mini`.
+    (`cached`). `class_phrases` are the words of other classes than the 17 LCZ, one phrase per class in network order;
+    `class_text` is without effect then. `layers`, `width` and `heads` are the size of `mini`.
     """
 
     encoder: Literal["hf", "mini", "prototype", "cached"]
@@ -38,6 +40,7 @@ class TextOptions:
     last_n: int = 1
     class_text: ClassText = "extended"
     group_text: bool = True
+    class_phrases: tuple[str, ...] | None = None
     layers: int = 4
     width: int = 256
     heads: int = 4
@@ -142,19 +145,29 @@ class MiniEncoder(nn.Module):
         return self.projection((self.norm(x) * valid).sum(dim=1) / valid.sum(dim=1))  # type: ignore[no-any-return]
 
 
-def build_text_side(options: Mapping[str, object], groups: GroupSpec, width: int) -> PrototypeBank | PromptBank:
-    """Build the text side for these band groups; `options` are the fields of `TextOptions`.
+def build_text_side(
+    options: Mapping[str, object], groups: GroupSpec, width: int, *, num_classes: int = NUM_CLASSES
+) -> PrototypeBank | PromptBank:
+    """Build the text side for these band groups and classes; `options` are the fields of `TextOptions`.
 
-    `description` of the result is what a checkpoint says about it. ValueError for unknown or contradictory options,
-    a missing source, or a prompt longer than the encoder's context.
+    `description` of the result is what a checkpoint says about it. ValueError for unknown or contradictory options, no
+    encoder, classes without words, a missing source, or a prompt longer than the encoder's context.
     """
     if unknown := sorted(set(options) - {f.name for f in fields(TextOptions)}):
         raise ValueError(f"unknown text options {unknown}; known: {[f.name for f in fields(TextOptions)]}")
+    if "encoder" not in options:
+        raise ValueError(f"expected a text `encoder` (hf, mini, prototype or cached), got only {sorted(options)}")
     chosen = TextOptions(**options)  # type: ignore[arg-type]
-    prompts = build_prompts(groups, class_text=chosen.class_text, group_text=chosen.group_text)
-    description: dict[str, Any] = {**asdict(chosen), "prompts_sha256": prompts_sha256(prompts)}
     if chosen.encoder == "prototype":
-        return PrototypeBank(len(prompts), len(prompts[0]), width, description)
+        return PrototypeBank(len(groups.groups), num_classes, width, asdict(chosen))
+    prompts = build_prompts(
+        groups,
+        class_text=chosen.class_text,
+        group_text=chosen.group_text,
+        num_classes=num_classes,
+        phrases=chosen.class_phrases,
+    )
+    description: dict[str, Any] = {**asdict(chosen), "prompts_sha256": prompts_sha256(prompts)}
     if chosen.encoder == "cached":
         return PromptBank(prompts, load_text_features(Path(str(chosen.source)), prompts), width, description)
     encoder: HFEncoder | MiniEncoder

@@ -7,6 +7,7 @@ descriptions are ours (descriptions.yaml). The template's grammar ("a photo of a
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -15,7 +16,7 @@ from typing import Literal
 import yaml
 
 from lczmap.channels import GroupSpec
-from lczmap.classes import CLASSES, LABELS, LczClass
+from lczmap.classes import CLASSES, LABELS, NUM_CLASSES, LczClass
 
 TEMPLATE = "a photo of a {cls} with {group} bands"
 TEMPLATE_WITHOUT_GROUP = "a photo of a {cls}"
@@ -53,14 +54,44 @@ def class_phrase(lcz: LczClass, kind: ClassText) -> str:
     raise ValueError(f"expected class_text extended, name or index, got {kind!r}")
 
 
-def build_prompts(groups: GroupSpec, *, class_text: ClassText = "extended", group_text: bool = True) -> Prompts:
-    """Return prompts[group][class], groups in their order, classes in network order (17).
+def class_phrases(
+    num_classes: int, *, class_text: ClassText = "extended", phrases: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Return the words of all classes in network order: `phrases` where given, else those of the 17 LCZ.
 
-    Without `group_text` all groups share the same 17 prompts.
+    ValueError for another number of classes without phrases, for as many phrases as there are not classes, and for
+    empty or equal ones, which would give two classes one prompt.
     """
-    phrases = [class_phrase(lcz, class_text) for lcz in CLASSES]
+    if phrases is None:
+        if num_classes != NUM_CLASSES:
+            raise ValueError(
+                f"words are known for the {NUM_CLASSES} Local Climate Zones, got {num_classes} classes: give one "
+                "phrase per class as text option class_phrases, or choose text encoder prototype, which needs no words"
+            )
+        return tuple(class_phrase(lcz, class_text) for lcz in CLASSES)
+    if isinstance(phrases, str) or len(phrases) != num_classes:
+        raise ValueError(f"expected class_phrases for {num_classes} classes, got {len(phrases)}: {phrases!r}")
+    if len({phrase.strip() for phrase in phrases} - {""}) != num_classes:
+        raise ValueError(f"expected {num_classes} different class_phrases with words, got {list(phrases)}")
+    return tuple(phrases)
+
+
+def build_prompts(
+    groups: GroupSpec,
+    *,
+    class_text: ClassText = "extended",
+    group_text: bool = True,
+    num_classes: int = NUM_CLASSES,
+    phrases: Sequence[str] | None = None,
+) -> Prompts:
+    """Return prompts[group][class], groups in their order, classes in network order.
+
+    `phrases` replace the words of the classes, for other class sets. Without `group_text` all groups share the same
+    prompts. ValueError as `class_phrases` says.
+    """
+    words = class_phrases(num_classes, class_text=class_text, phrases=phrases)
     template = TEMPLATE if group_text else TEMPLATE_WITHOUT_GROUP
-    return tuple(tuple(template.format(cls=phrase, group=g.prompt) for phrase in phrases) for g in groups.groups)
+    return tuple(tuple(template.format(cls=phrase, group=g.prompt) for phrase in words) for g in groups.groups)
 
 
 def prompts_sha256(prompts: Prompts) -> str:
