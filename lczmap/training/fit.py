@@ -1,15 +1,10 @@
-"""The lightning trainer around a module: progress, early stopping, resuming, choosing an epoch."""
+"""The lightning trainer around a module: early stopping, resuming, choosing a validation."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import shutil
 import sys
-import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,141 +14,192 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 import lczmap
 from lczmap.files import write_text
-from lczmap.training.data import PatchDataset, training_loader, validation_loader
-from lczmap.training.module import MONITORED, TrainingModule
+from lczmap.training.data import Batch, Patches, training_loader, validation_loader
+from lczmap.training.hardware import ONE_DEVICE, Hardware, is_first_process
+from lczmap.training.module import FIGURES, TrainingModule
 from lczmap.training.preset import NetworkPreset
+from lczmap.training.progress import ProgressLines, quiet
 
-_LAST, _BEST, _FINGERPRINT = "last", "best", "settings.sha256"
-_HARMLESS = (  # lightning's advice that does not fit data in memory and batches of indices
-    ".*does not have many workers.*",
-    ".*Checkpoint directory .* exists and is not empty.*",
-    ".*The number of training batches .* is smaller than the logging interval.*",
-    ".*Trying to infer the `batch_size`.*",
-    ".*isinstance.treespec, LeafSpec.*",
-    ".*but have no `val_dataloader`.*",
-)
+_LAST, _BEST, _FINGERPRINT, _FINISHED = "last", "best", "settings.sha256", "finished"
+_MODE = {"validation_oa": "max", "validation_loss": "min"}
 
 
 def fit(
-    module: TrainingModule, train: PatchDataset, validation: PatchDataset, recipe: NetworkPreset, *, folder: Path
+    module: TrainingModule,
+    train: Patches,
+    validation: Patches | None,
+    recipe: NetworkPreset,
+    *,
+    folder: Path,
+    hardware: Hardware = ONE_DEVICE,
 ) -> dict[str, Any]:
-    """Train in place and leave the weights of the chosen epoch in `module`; return figures of the training.
+    """Train in place and leave the chosen weights in `module`, on the CPU; return figures of the training.
 
     After each epoch the state is written to `folder`; a later call with the same network, recipe, seed and data goes
-    on from there, one with others starts anew. Without validation patches there is no early stopping and the last
-    epoch is kept. Runs on an accelerator where there is one.
+    on from there, or takes the weights if that training had ended; one with others starts anew. Without validation
+    patches there is no early stopping and the last epoch is kept. ValueError where devices would get no patches.
     """
-    watched = len(validation) > 0
+    watched = validation is not None and len(validation) > 0
     if not watched and (recipe.keep == "best" or recipe.patience is not None):
         print("no validation patches: all epochs are trained and the last is kept", flush=True)
-    resume = _resumable(folder, _fingerprint(module, recipe, train, validation))
-    best = _checkpoint(folder, _BEST, MONITORED)
-    callbacks: list[Callback] = [_checkpoint(folder, _LAST, None)]
-    if watched and recipe.keep == "best":
-        callbacks.append(best)
-    if watched and recipe.patience is not None:
-        callbacks.append(EarlyStopping(MONITORED, mode="max", patience=recipe.patience))
-    callbacks.append(TQDMProgressBar() if sys.stdout.isatty() else ProgressLines())
-    with _quiet():
-        _trainer(recipe.epochs, callbacks).fit(
-            module,
-            training_loader(train, recipe.batch_size, seed=module.seed),
-            validation_loader(validation, 2 * recipe.batch_size) if watched else None,
-            ckpt_path=resume,
-            weights_only=True,
+    _check_shares(recipe, hardware, len(train), len(validation) if validation is not None else 0)
+    fingerprint = _fingerprint(module, recipe, train, validation)
+    best = watched and recipe.keep == "best"
+    if _holds(folder / _FINISHED, fingerprint):
+        return _figures(module, _load(module, folder, best=best), recipe)
+    resume = _resumable(folder, fingerprint)
+    batches = training_loader(train, recipe.batch_size, seed=module.seed, sampling=recipe.sampling)
+    watching = None
+    if watched and validation is not None:
+        watching = validation_loader(validation, _validation_batch(len(validation), recipe, hardware))
+    with quiet():
+        trainer = _trainer(recipe, hardware, _callbacks(folder, recipe, watched, len(batches)))
+        trainer.fit(module, batches, watching, ckpt_path=resume, weights_only=True)
+    kept = _load(module, folder, best=best)
+    trainer.strategy.barrier()  # nobody clears the folder before all have read it
+    if is_first_process():
+        write_text(folder / _FINISHED, fingerprint)
+    return _figures(module, kept, recipe)
+
+
+def _check_shares(recipe: NetworkPreset, hardware: Hardware, trained: int, watched: int) -> None:
+    if min(recipe.batch_size, trained) % hardware.devices:
+        raise ValueError(
+            f"expected a batch size that {hardware.devices} devices can share, got {recipe.batch_size} for "
+            f"{trained} patches; set `batch_size` to a multiple"
         )
-    chosen = len(module.history)
+    if 0 < watched < hardware.devices:
+        raise ValueError(
+            f"expected a validation patch or more for each of {hardware.devices} devices, got {watched}; use fewer "
+            "devices"
+        )
+
+
+def _validation_batch(count: int, recipe: NetworkPreset, hardware: Hardware) -> int:
+    """Return how many validation patches go together: fewer where a device would get none, which lightning refuses."""
+    usual = 2 * recipe.batch_size
+    return usual if -(-count // usual) >= hardware.devices else count // hardware.devices
+
+
+class EvenValidations(Callback):
+    """Have an epoch of so many batches validated so many times, at equal distances and the last at its end."""
+
+    def __init__(self, batches: int, validations: int) -> None:
+        if validations > batches:
+            print(f"an epoch has {batches} batches: that is how often it is validated", flush=True)
+        count = min(validations, batches)
+        self.ends = {round(i * batches / count) for i in range(1, count + 1)}
+        self.batches = batches
+
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,  # noqa: ARG002  # lightning's signature
+        batch: Batch,  # noqa: ARG002
+        batch_idx: int,
+    ) -> None:
+        """Say whether validation follows; lightning asks whether the number of batches can be divided by this."""
+        trainer.val_check_batch = batch_idx + 1 if batch_idx + 1 in self.ends else self.batches
+
+
+def _callbacks(folder: Path, recipe: NetworkPreset, watched: bool, batches: int) -> list[Callback]:
+    callbacks: list[Callback] = [_checkpoint(folder, _LAST, None)]
+    if watched:
+        callbacks.append(EvenValidations(batches, recipe.validations_per_epoch))
     if watched and recipe.keep == "best":
-        stored = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
-        module.load_state_dict(stored["state_dict"])
-        chosen = int(stored["epoch"]) + 1
-    return _figures(module.history, chosen)
+        callbacks.append(_checkpoint(folder, _BEST, recipe.keep_by or recipe.monitor))
+    if watched and recipe.patience is not None:
+        callbacks.append(
+            EarlyStopping(
+                recipe.monitor, mode=_MODE[recipe.monitor], patience=recipe.patience, check_on_train_epoch_end=False
+            )
+        )
+    callbacks.append(TQDMProgressBar() if sys.stdout.isatty() else ProgressLines())
+    return callbacks
 
 
-class ProgressLines(Callback):
-    """A line per tenth of the epochs, for logs."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Print when a tenth is full."""
-        done, total = pl_module.current_epoch + 1, int(trainer.max_epochs or 1)
-        if 10 * done // total > 10 * (done - 1) // total:
-            shown = ", ".join(f"{name} {float(value):.3f}" for name, value in trainer.callback_metrics.items())
-            seconds = time.monotonic() - self._started
-            print(f"train: {100 * done // total} %, epoch {done} of {total}, {shown}, {seconds:.0f} s", flush=True)
-
-
-def _trainer(epochs: int, callbacks: list[Callback]) -> lightning.Trainer:
+def _trainer(recipe: NetworkPreset, hardware: Hardware, callbacks: list[Callback]) -> lightning.Trainer:
     return lightning.Trainer(
-        max_epochs=epochs,
-        accelerator="auto",
-        devices=1,
+        max_epochs=recipe.epochs,
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        strategy=hardware.lightning_strategy,
+        precision=recipe.precision,
         callbacks=callbacks,
         logger=False,
         enable_model_summary=False,
         enable_progress_bar=sys.stdout.isatty(),
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # data.py deals the batches
         deterministic="warn" if torch.cuda.is_available() else None,
     )
 
 
 def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
-    """Return a callback that keeps one file, the latest or the one with the highest `monitor`."""
+    """Return a callback that keeps one file: the latest epoch, or the validation with the best `monitor`."""
     return ModelCheckpoint(
         folder,
         filename=name,
         monitor=monitor,
-        mode="max",
-        save_on_train_epoch_end=True,
+        mode=_MODE.get(str(monitor), "max"),
+        save_on_train_epoch_end=monitor is None,
         enable_version_counter=False,
     )
 
 
-def _fingerprint(module: TrainingModule, recipe: NetworkPreset, train: PatchDataset, validation: PatchDataset) -> str:
+def _fingerprint(module: TrainingModule, recipe: NetworkPreset, train: Patches, validation: Patches | None) -> str:
     """Return a hash of everything that decides how the training goes."""
-    words = f"{lczmap.__version__} {module.network.spec} {recipe.model_dump_json()} {module.seed}"
-    digest = hashlib.sha256(words.encode())
-    for tensor in (train.patches, train.targets, validation.patches, validation.targets):
-        digest.update(str(tuple(tensor.shape)).encode())
-        digest.update(tensor.numpy().data)
-    return digest.hexdigest()
+    data = [part.fingerprint() for part in (train, validation) if part is not None]
+    normalisation = module.augment.normaliser.normalisation
+    words = (
+        f"{lczmap.__version__} {module.network.spec} {recipe.model_dump_json()} {module.seed} {normalisation} {data}"
+    )
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def _resumable(folder: Path, fingerprint: str) -> Path | None:
     """Return the state to go on from; a folder of another training is emptied."""
     mark, last = folder / _FINGERPRINT, folder / f"{_LAST}.ckpt"
-    if mark.is_file() and mark.read_text() == fingerprint:
+    if _holds(mark, fingerprint):
         if last.is_file():
             print("going on with an interrupted training", flush=True)
         return last if last.is_file() else None
-    shutil.rmtree(folder, ignore_errors=True)
-    write_text(mark, fingerprint)
+    if is_first_process():
+        shutil.rmtree(folder, ignore_errors=True)
+        write_text(mark, fingerprint)
     return None
 
 
-def _figures(history: list[dict[str, float]], chosen: int) -> dict[str, Any]:
-    row = history[chosen - 1]
-    rounded = [{name: round(value, 5) for name, value in r.items()} for r in history]
-    row = rounded[chosen - 1]
-    figures: dict[str, Any] = {"epochs": len(history), "chosen_epoch": chosen}
-    if MONITORED in row:
-        figures["best_validation_oa"] = max(r[MONITORED] for r in rounded)
-    shown = {name: row[name] for name in (MONITORED, "zero_shot_oa", "cos_pos", "cos_neg") if name in row}
-    return figures | shown | {"history": rounded}
+def _holds(mark: Path, fingerprint: str) -> bool:
+    return mark.is_file() and mark.read_text() == fingerprint
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Leave out lightning's banner and advice that does not apply; errors and other warnings pass."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in _HARMLESS:
-                warnings.filterwarnings("ignore", message)
-            yield
-    finally:
-        logger.setLevel(level)
+def _load(module: TrainingModule, folder: Path, *, best: bool) -> dict[str, float]:
+    """Put the kept weights and all figures into the module; return the row of the validation they are from.
+
+    They are read from the files because a training in several processes leaves nothing else.
+    """
+    last = torch.load(folder / f"{_LAST}.ckpt", weights_only=True, map_location="cpu")
+    module.history, module.validations = last["history"], last["validations"]
+    kept = torch.load(folder / f"{_BEST}.ckpt", weights_only=True, map_location="cpu") if best else last
+    module.cpu()
+    module.load_state_dict(kept["state_dict"])
+    if "ema" in kept:
+        module.network.load_state_dict(kept["ema"]["values"])
+    return dict((kept["validations"] if best else module.history)[-1])
+
+
+def _figures(module: TrainingModule, kept: dict[str, float], recipe: NetworkPreset) -> dict[str, Any]:
+    history = [_rounded(row) for row in module.history]
+    figures: dict[str, Any] = {"epochs": len(history), "chosen_epoch": int(kept["epoch"])}
+    if module.validations:
+        figures["best_validation_oa"] = round(max(row[FIGURES[0]] for row in module.validations), 5)
+    row = history[figures["chosen_epoch"] - 1] | _rounded(kept)
+    figures |= {name: row[name] for name in (*FIGURES, "zero_shot_oa", "cos_pos", "cos_neg") if name in row}
+    if recipe.validations_per_epoch > 1:
+        figures["validations"] = [_rounded(row) for row in module.validations]
+    return figures | {"history": history}
+
+
+def _rounded(row: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 5) for name, value in row.items()}

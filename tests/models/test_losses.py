@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from lczmap.channels import S2_10
 from lczmap.models.losses import (
     BPLoss,
     ClassificationLoss,
@@ -12,6 +13,8 @@ from lczmap.models.losses import (
     build_loss,
     class_similarity,
     contrastive_class_form,
+    focal_alpha,
+    inverse_weights,
     literal_bp_loss,
 )
 from lczmap.models.registry import ModelOutput, create_model
@@ -127,6 +130,16 @@ _REST = ("B5", "B6", "B7", "B8", "B8A", "B11", "B12")
 _TEXT = {"encoder": "prototype"}
 
 
+def test_unknown_options_of_the_loss_are_named() -> None:
+    with pytest.raises(ValueError, match="expected the contrast bce or softmax, got 'clip'"):
+        BPLoss(contrast="clip")  # type: ignore[arg-type]
+    network = create_model("bp_lcz_eb_cnn", S2_10.channels, widths=(4,), blocks=(1,), text={"encoder": "prototype"})
+    with pytest.raises(
+        ValueError, match=r"unknown options \['betta'\] of the image-text loss; known: \['alpha', 'beta'"
+    ):
+        build_loss(network, betta=1.0)
+
+
 def test_a_network_without_text_gets_the_classification_loss_alone() -> None:
     network = create_model("gul_s2", ("B2", "B3", "B4", *_REST))
     assert isinstance(build_loss(network), ClassificationLoss)
@@ -173,3 +186,55 @@ def test_features_of_other_groups_or_targets_of_other_classes_are_refused(
         class_similarity(features, text[:2])
     with pytest.raises(ValueError, match=r"expected targets"):
         ClassificationLoss()(ModelOutput(torch.zeros(2, 17), features), torch.zeros(2, 5))
+
+
+def test_focal_loss_without_focus_is_the_cross_entropy() -> None:
+    random = torch.Generator().manual_seed(7)
+    logits, target = 3 * torch.randn(6, 5, generator=random), torch.tensor([0, 4, 1, 1, 2, 3])
+    output = ModelOutput(logits, torch.zeros(1, 6, 1))
+    plain = torch.nn.functional.cross_entropy(logits, target)
+    assert ClassificationLoss(gamma=0.0)(output, target).total == pytest.approx(float(plain))
+    assert focal_alpha(np.array([1, 2]), "none") is None
+    focused = ClassificationLoss(gamma=2.0)(output, target).total
+    p = logits.softmax(dim=1)[torch.arange(6), target].numpy().astype(float)
+    assert focused == pytest.approx((-((1 - p) ** 2) * np.log(p)).mean())
+    assert focused < plain
+
+
+def test_focal_loss_has_a_finite_slope_where_the_network_is_sure() -> None:
+    logits = torch.tensor([[200.0, 0.0]], requires_grad=True)  # p = 1 exactly in float32
+    ClassificationLoss(gamma=0.5)(ModelOutput(logits, torch.zeros(1, 1, 1)), torch.tensor([0])).total.backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+def test_focal_alpha_is_inverse_class_frequency_on_three_scales() -> None:
+    counts = np.array([10, 40, 0])  # 1/n: 0.1 and 0.025
+    for kind, expected in (("max", [1, 0.25, 0]), ("mean1", [1.6, 0.4, 0]), ("sum1", [0.8, 0.2, 0])):
+        alpha = focal_alpha(counts, kind)
+        assert alpha is not None
+        assert alpha.tolist() == pytest.approx(expected)
+
+
+def test_inverse_weights_are_literal_and_the_batch_divides() -> None:
+    weights = inverse_weights(np.array([1, 4, 5, 0]))
+    assert weights.tolist() == [10, 2.5, 2, 0]  # n / n_i
+    probabilities = torch.tensor([[0.5, 0.2, 0.2, 0.1], [0.1, 0.6, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25]])
+    output = ModelOutput(probabilities.log(), torch.zeros(1, 3, 1))  # log-probabilities, as Sen2LCZ returns them
+    loss = ClassificationLoss(class_weights=weights)
+    by_hand = -(10 * np.log(0.5) + 2.5 * np.log(0.6) + 2 * np.log(0.25)) / 3  # divided by B, not by 14.5
+    assert loss(output, torch.tensor([0, 1, 2])).total == pytest.approx(by_hand)
+    soft = torch.tensor([[1.0, 0, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 1, 0]])
+    by_hand = -(10 * np.log(0.5) + 0.5 * (2.5 * np.log(0.6) + 2 * np.log(0.2)) + 2 * np.log(0.25)) / 3
+    assert loss(output, soft).total == pytest.approx(by_hand)
+
+
+def test_image_text_loss_uses_the_chosen_classification_loss(
+    features: torch.Tensor, text: torch.Tensor, target: torch.Tensor
+) -> None:
+    output = ModelOutput(torch.randn(BATCH, CLASSES, generator=torch.Generator().manual_seed(3)), features)
+    focal = ClassificationLoss(gamma=2.0, label_smoothing=0.1)
+    terms, plain = BPLoss(classification=focal)(output, target, text), BPLoss()(output, target, text)
+    assert terms.cls == pytest.approx(float(focal(output, target).total))
+    assert terms.total == pytest.approx(float(terms.cls + 2 * plain.con))
+    assert terms.con == plain.con

@@ -2,67 +2,15 @@ import numpy as np
 import pytest
 import torch
 
+from lczmap.models.losses import balanced_weights
 from lczmap.training.data import (
-    Augmenter,
     EpochBatches,
     PatchDataset,
-    dihedral,
-    jitter,
-    mixup,
+    class_counts,
+    sampling_weights,
     training_loader,
     validation_loader,
 )
-from lczmap.training.preset import Augmentation
-
-
-def test_eight_ways_are_the_symmetries_of_the_square() -> None:
-    square = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    x = square.expand(8, 1, 2, 2).contiguous()
-    turned = dihedral(x, torch.arange(8))[:, 0]
-    assert turned[1].tolist() == [[2, 4], [1, 3]]  # a quarter turn, counter-clockwise
-    assert turned[4].tolist() == [[2, 1], [4, 3]]  # mirrored
-    assert len({tuple(t.flatten().tolist()) for t in turned}) == 8
-    assert torch.equal(turned[0], square)
-
-
-def test_all_channels_of_a_patch_turn_together() -> None:
-    one = torch.rand(5, 1, 4, 4)
-    x = torch.cat([one, 10 * one], dim=1)
-    turned = dihedral(x, torch.tensor([0, 3, 4, 6, 7]))
-    assert torch.equal(turned[:, 1], 10 * turned[:, 0])
-
-
-def test_jitter_is_one_gain_and_offset_per_channel_and_no_offset_for_amplitudes() -> None:
-    torch.manual_seed(0)
-    x = torch.rand(3, 2, 4, 4)
-    varied = jitter(x, 0.1, torch.tensor([True, False])[:, None, None])
-    ratio = varied[:, 1] / x[:, 1]
-    assert torch.allclose(ratio, ratio[:, :1, :1].expand_as(ratio), atol=1e-5)
-    slope = (varied[:, 0] - varied[:, 0, :1, :1]) / (x[:, 0] - x[:, 0, :1, :1])
-    offset = varied[:, 0] - slope[:, 1:2, 1:2] * x[:, 0]
-    assert torch.allclose(offset, offset[:, :1, :1].expand_as(offset), atol=1e-4)
-    assert offset.abs().max() > 0.001
-
-
-def test_mixup_mixes_patches_and_labels_alike() -> None:
-    x = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)
-    mixed, target = mixup(x, torch.tensor([3, 16]), share=0.75, partner=torch.tensor([1, 0]))
-    assert mixed.flatten().tolist() == [0.25, 0.75]
-    assert target[0, 3] == 0.75
-    assert target[0, 16] == 0.25
-    again, soft = mixup(x, target, share=1.0, partner=torch.tensor([1, 0]))
-    assert torch.equal(again, x)
-    assert torch.equal(soft, target)
-
-
-def test_augmenter_without_switches_changes_nothing() -> None:
-    x, y = torch.rand(4, 2, 8, 8), torch.tensor([0, 1, 2, 3])
-    same_x, same_y = Augmenter(Augmentation(dihedral=False), ["VV_re", "B2"])(x, y)
-    assert same_x is x
-    assert same_y is y
-    mixed_x, mixed_y = Augmenter(Augmentation(jitter=0.1, mixup=0.2), ["VV_re", "B2"])(x, y)
-    assert mixed_x.shape == x.shape
-    assert torch.allclose(mixed_y.sum(dim=1), torch.ones(4))
 
 
 def test_order_follows_from_seed_and_epoch() -> None:
@@ -78,6 +26,27 @@ def test_order_follows_from_seed_and_epoch() -> None:
     assert [len(batch) for batch in EpochBatches(3, 32, seed=1)] == [3]
 
 
+def test_sampling_makes_classes_as_frequent_as_asked() -> None:
+    targets = torch.tensor([0] * 90 + [4] * 10)
+    for sampling, share in (("balanced", 0.5), ("sqrt", 3 / 4)):  # sqrt 90 : sqrt 10 = 3 : 1
+        weights = sampling_weights(targets, sampling)
+        assert weights is not None
+        assert weights[:90].sum() == pytest.approx(share)
+        drawn = [i for b in EpochBatches(100, 50, seed=1, weights=weights) for i in b]
+        assert (np.array(drawn) < 90).mean() == pytest.approx(share, abs=0.12)
+    assert sampling_weights(targets, "natural") is None
+    soft = torch.nn.functional.one_hot(targets, 5) * 0.8 + 0.04
+    assert np.array_equal(sampling_weights(soft, "balanced"), sampling_weights(targets, "balanced"))
+
+
+def test_soft_labels_count_by_their_shares() -> None:
+    soft = torch.tensor([[0.6, 0.4, 0.0]] * 10)
+    counts = class_counts(soft, 3)
+    assert counts.tolist() == pytest.approx([6, 4, 0])
+    assert balanced_weights(counts).tolist() == pytest.approx([10 / 12, 10 / 8, 0])  # n / (2 n_i)
+    assert class_counts(torch.tensor([0, 2, 2]), 4).tolist() == [1, 0, 2, 0]
+
+
 def test_loaders_deliver_batches_of_patches() -> None:
     dataset = PatchDataset(torch.arange(5.0).reshape(5, 1, 1, 1), torch.arange(5))
     batches = list(training_loader(dataset, 2, seed=0))
@@ -85,6 +54,14 @@ def test_loaders_deliver_batches_of_patches() -> None:
     assert all(torch.equal(x.flatten(), y.float()) for x, y in batches)
     watched = torch.cat([y for _, y in validation_loader(dataset, 2)])
     assert np.array_equal(watched.numpy(), np.arange(5))
+
+
+def test_fingerprint_changes_with_pixels_and_with_targets() -> None:
+    patches, targets = torch.zeros(2, 1, 1, 1), torch.zeros(2)
+    known = PatchDataset(patches, targets).fingerprint()
+    assert PatchDataset(patches.clone(), targets.clone()).fingerprint() == known
+    assert PatchDataset(patches + 1, targets).fingerprint() != known
+    assert PatchDataset(patches, targets + 1).fingerprint() != known
 
 
 def test_targets_must_match_patches() -> None:

@@ -22,13 +22,14 @@ def test_every_patch_lands_on_its_pixels_in_every_tile(tmp_path: Path) -> None:
     write_stacks(tmp_path, city_grid(), gradient)
     # corners of the city (halo beyond its edge), both sides of the seam between tiles, the last tile
     cells = ((0, 0), (5, 19), (5, 20), (19, 7), (20, 7), (29, 39))
-    patches = gather_patches(city_grid(), patch_table(*cells), tmp_path, CHANNELS)
-    assert patches.shape == (6, 18, 32, 32)
-    y, x = np.mgrid[0:32, 0:32]
-    for patch, (row, col) in zip(patches, cells, strict=True):
-        for channel in (0, 3, 8, 17):
-            expected = gradient(10 * row + 5 - 16 + y, 10 * col + 5 - 16 + x, channel)
-            assert np.array_equal(patch[channel], expected.astype(np.float32))
+    for size in (8, 32, 48):
+        patches = gather_patches(city_grid(), patch_table(*cells), tmp_path, CHANNELS, patch_px=size)
+        assert patches.shape == (6, 18, size, size)
+        y, x = np.mgrid[0:size, 0:size]
+        for patch, (row, col) in zip(patches, cells, strict=True):
+            for channel in (0, 3, 8, 17):
+                expected = gradient(10 * row + 5 - size // 2 + y, 10 * col + 5 - size // 2 + x, channel)
+                assert np.array_equal(patch[channel], expected.astype(np.float32))
 
 
 def test_channels_come_in_the_order_asked_for(tmp_path: Path) -> None:
@@ -69,14 +70,17 @@ def test_stack_without_the_channels_or_off_the_grid_is_refused(tmp_path: Path) -
     write_stacks(tmp_path, grid, gradient)
     with pytest.raises(ValueError, match=r"s1\.tif: expected the channels \['VH'\].*lacks \['VH'\]"):
         gather_patches(grid, patch_table((3, 3)), tmp_path, ("VH",))
-    with pytest.raises(ValueError, match="unknown channels"):
+    with pytest.raises(ValueError, match="unknown channel 'B99'"):
         gather_patches(grid, patch_table((3, 3)), tmp_path, ("B99",))
+    for size in (31, 50):
+        with pytest.raises(ValueError, match=f"an even width of at most 48 px, got {size} px"):
+            gather_patches(grid, patch_table((3, 3)), tmp_path, CHANNELS, patch_px=size)
     elsewhere = tile_geobox(replace(grid, west=grid.west + 10), tile(grid, "r000c000"))
     path = tmp_path / "r000c000" / "s2.tif"
     write_stack(path, replace(read_stack(path), geobox=elsewhere))
     with pytest.raises(ValueError, match=r"s2\.tif: expected \(32, 32\) pixels at"):
         gather_patches(grid, patch_table((3, 3)), tmp_path, ("B2",))
-    short = Stack(np.zeros((2, 232, 232), np.float32), ("B2", "B3"), tile_geobox(grid, tile(grid, "r000c000")))
+    short = Stack(np.zeros((2, 248, 248), np.float32), ("B2", "B3"), tile_geobox(grid, tile(grid, "r000c000")))
     write_stack(path, short)
     with pytest.raises(ValueError, match="expected the channels of one of"):
         stack_content(grid, tmp_path, S2)
@@ -99,6 +103,11 @@ def test_missing_pixels_stay_nan_and_decide_what_is_usable(tmp_path: Path) -> No
     # the second cell (rows 10..19) lacks two of its own rows; the third lacks 9 % of the patch, none of its own
     assert usable(patches, cell_px=10).tolist() == [False, False, True, True]
     assert usable(patches, cell_px=10, max_missing=0.05).tolist() == [False, False, False, True]
+    wide = gather_patches(city_grid(), patch_table((2, 5), (3, 5), (4, 5)), tmp_path, CHANNELS, patch_px=48)
+    # patch rows start at 1, 11, 21: 11 (23 %), 1 (2 %) and 0 of 48 rows are missing
+    assert usable(wide, cell_px=10).tolist() == [True, True, True]
+    assert usable(wide, cell_px=10, max_missing=0.2).tolist() == [False, True, True]
+    assert usable(wide, cell_px=30).tolist() == [False, True, True]  # rows 10..39 of the city lack two
 
 
 def test_views_must_be_alike_and_each_gives_its_own_pixels(tmp_path: Path) -> None:

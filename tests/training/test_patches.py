@@ -102,6 +102,18 @@ def test_neighbouring_polygons_of_different_splits_lose_training_patches(grid: G
     assert len(table.of("dropped")) in (15, 30)  # test polygon at an end, or in the middle
 
 
+def test_wider_patches_keep_a_wider_gap_between_splits(grid: Grid, tmp_path: Path) -> None:
+    # patches of 48 px share pixels up to 4 cells away: starts 40 px apart share 8, 50 px apart none
+    labels = write_areas(tmp_path / "a.gpkg", *[(14, cell_box(5, col, 5, 7)) for col in (5, 12, 19)])
+    out = (tmp_path / "p.gpkg", tmp_path / "p.json")
+    select_patches(grid, labels, *out, validation=0.0, test=0.3, seed=1, patch_px=48)
+    table = read_patch_table(out[0], shape=grid.cells_shape)
+    tested, trained = table.of("test"), table.of("train")
+    assert np.abs(trained.col[:, None] - tested.col[None]).min() == 5
+    with pytest.raises(ValueError, match="an even width of at most 48 px, got 50 px"):
+        select_patches(grid, labels, *out, validation=0.0, test=0.3, seed=1, patch_px=50)
+
+
 def test_no_polygon_in_the_area_of_interest_names_both_extents(grid: Grid, tmp_path: Path) -> None:
     labels = write_areas(tmp_path / "a.gpkg", (6, cell_box(0, 900, 3, 3)))
     with pytest.raises(ValueError, match=r"polygons extend over 14\.8\d\d, .* area of interest over 13\.5\d\d, "):

@@ -1,4 +1,5 @@
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ from tiny_city import CHANNELS, STATE, cell_box, city_grid, write_stacks
 
 from lczmap.channels import S2_10
 from lczmap.models.classifier import load_checkpoint
-from lczmap.training.module import TrainingModule, cosine_factor
+from lczmap.training.module import TrainingModule
+from lczmap.training.optimisers import cosine_factor
 from lczmap.training.patches import select_patches, select_teacher_patches
 from lczmap.training.preset import NetworkPreset, load_preset
-from lczmap.training.train import LabelledPatches, TrainingData, fit_model, train_model
+from lczmap.training.train import CityPatches, LabelledPatches, TrainingData, fit_model, train_model
 from lczmap.views import combine
 
 TINY = {"widths": [8, 16], "blocks": [1, 1], "dropout": 0.1}
@@ -195,7 +197,7 @@ def test_city_is_trained_from_areas_and_stacks_to_a_checkpoint(tmp_path: Path) -
     grid = city_grid()
     table, out = tmp_path / "patches.gpkg", tmp_path / "model" / "checkpoint.safetensors"
     select_patches(grid, areas, table, tmp_path / "p.json", validation=0.15, test=0.25, seed=47)
-    common = {"grid": grid, "patches_gpkg": table, "tiles_dir": tiles, "seed": 47, "threads": 1}
+    common = {"cities": [CityPatches(grid, table, tiles)], "seed": 47, "threads": 1}
     options = {**RECIPE, "epochs": 6}
     train_model(name="eb_cnn", out_checkpoint=out, views=combine(["s1.tif", "s2.tif"]), options=options, **common)
     classifier = load_checkpoint(out)
@@ -205,6 +207,8 @@ def test_city_is_trained_from_areas_and_stacks_to_a_checkpoint(tmp_path: Path) -
     assert extra["validation_oa"] > 0.9
     assert extra["recipe"]["epochs"] == 6
     assert extra["seconds"] > 0
+    folder = f"{tmp_path.parent.name}/{tmp_path.name}"
+    assert extra["cities"] == [{"folder": folder, "patches_sha256": sha256(table.read_bytes()).hexdigest()}]
     assert sorted(p.name for p in out.parent.iterdir()) == ["checkpoint.json", "checkpoint.safetensors"]
     forest = tmp_path / "forest.safetensors"
     train_model(name="wudapt_rf", out_checkpoint=forest, views=combine(["s2.tif"]), **common)
@@ -227,9 +231,7 @@ def test_student_learns_the_teachers_probabilities(tmp_path: Path) -> None:
     options = {**RECIPE, "epochs": 3, "label_smoothing": 0.0, "max_patches": 200}
     train_model(
         name="eb_cnn",
-        grid=grid,
-        patches_gpkg=table,
-        tiles_dir=tiles,
+        cities=[CityPatches(grid, table, tiles)],
         out_checkpoint=out,
         views=combine(["s2.tif"]),
         seed=47,
@@ -257,9 +259,7 @@ def test_single_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected training patches of two classes or more"):
         train_model(
             name="eb_cnn",
-            grid=grid,
-            patches_gpkg=table,
-            tiles_dir=tiles,
+            cities=[CityPatches(grid, table, tiles)],
             out_checkpoint=tmp_path / "x.safetensors",
             views=combine(["s2.tif"]),
             seed=1,

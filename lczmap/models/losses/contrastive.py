@@ -1,4 +1,4 @@
-"""Losses: cross-entropy with hard or soft targets, and the BP-LCZ image-text loss in its exact class form.
+"""The image-text loss of BP-LCZ in its exact class form.
 
 Source: Lan et al., BP-LCZ. The paper writes the similarities as a B x B matrix S between the images and the prompts
 of a batch. A prompt depends on class and band group only, so S has at most 17 distinct columns, and the loss can be
@@ -10,22 +10,16 @@ cross-entropy is element-wise. All loss terms are computed in float32.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
-from torch.nn.functional import (
-    binary_cross_entropy_with_logits,
-    normalize,
-    softplus,
-)
+from torch.nn.functional import binary_cross_entropy_with_logits, normalize, softplus
 from torch.nn.functional import cross_entropy as mean_cross_entropy
-from torch.nn.functional import one_hot as one_hot_index
 
-from lczmap.models.registry import ModelOutput, Network
+from lczmap.models.losses.classification import ClassificationLoss, LossTerms, one_hot
+from lczmap.models.losses.processes import gather_rows
+from lczmap.models.registry import ModelOutput
 
 ALPHA = 0.25  # weight of the sum over band groups, BP-LCZ eq. 4
 BETA = 2.0  # weight of the contrastive term, BP-LCZ eq. 10
@@ -36,84 +30,13 @@ MAX_SCALE = 100.0  # as in CLIP
 Contrast = Literal["bce", "softmax"]
 
 
-@dataclass(frozen=True)
-class LossTerms:
-    """Scalars of one batch. `total` is to be minimised; the others are for logging.
-
-    `cls` cross-entropy, `con` contrastive term (0 without text), `cos_pos` and `cos_neg` mean cosine of images with
-    the prompts of their own and of other classes (NaN without text).
-    """
-
-    total: torch.Tensor
-    cls: torch.Tensor
-    con: torch.Tensor
-    cos_pos: torch.Tensor
-    cos_neg: torch.Tensor
-
-
-def one_hot(target: torch.Tensor, classes: int) -> torch.Tensor:
-    """Return targets as (B, classes) float32 rows: class indices (B,) become one-hot, soft targets pass."""
-    if target.ndim == 1:
-        return one_hot_index(target, classes).float()
-    if target.ndim != 2 or target.shape[1] != classes:
-        raise ValueError(f"expected targets (B,) or (B, {classes}), got {tuple(target.shape)}")
-    return target.float()
-
-
-def balanced_weights(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-    """Return class weights inversely proportional to the counts, with mean 1 over the samples.
-
-    A class without samples gets weight 0: no target can name it.
-    """
-    counts = np.asarray(counts, dtype=np.float64)
-    if counts.ndim != 1 or counts.sum() <= 0 or counts.min() < 0:
-        raise ValueError(f"expected non-negative counts of one or more samples, got {counts.tolist()}")
-    present = counts > 0
-    weights = np.zeros_like(counts)
-    weights[present] = counts.sum() / (present.sum() * counts[present])
-    return weights.astype(np.float32)
-
-
-class ClassificationLoss(nn.Module):
-    """Cross-entropy of logits or log-probabilities: sum of w_c * Y_jc * -log p_jc over the batch, divided by B.
-
-    `class_weights` (classes,) multiply each sample's term; the sum is divided by B, not by the sum of weights (as
-    Keras does, Gawlikowski et al.). `label_smoothing` mixes the target with the uniform distribution.
-    """
-
-    class_weights: torch.Tensor | None
-
-    def __init__(self, *, class_weights: npt.NDArray[np.float32] | None = None, label_smoothing: float = 0.0) -> None:
-        super().__init__()
-        self.label_smoothing = label_smoothing
-        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
-        self.register_buffer("class_weights", weights)
-
-    def forward(
-        self,
-        output: ModelOutput,
-        target: torch.Tensor,
-        text_features: torch.Tensor | None = None,  # noqa: ARG002 (same call as BPLoss)
-    ) -> LossTerms:
-        """Return the terms for `target`: class indices (B,) or soft targets (B, classes). Text is ignored."""
-        cls = self.cross_entropy(output.logits, one_hot(target, output.logits.shape[1]))
-        return LossTerms(cls, cls.detach(), cls.new_zeros(()), cls.new_full((), math.nan), cls.new_full((), math.nan))
-
-    def cross_entropy(self, logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
-        """Return the scalar cross-entropy with soft targets (B, classes)."""
-        log_probs = logits.float().log_softmax(dim=1)  # leaves log-probabilities as they are
-        soft = soft * (1 - self.label_smoothing) + self.label_smoothing / soft.shape[1]
-        if self.class_weights is not None:
-            soft = soft * self.class_weights
-        return -(soft * log_probs).sum() / len(soft)
-
-
 class BPLoss(nn.Module):
     """L = CE + beta * L_con of BP-LCZ, in class form.
 
     `msm` is the paper's multivariate supervised matrix W_jk = 1[y_j = y_k]; without it only the diagonal is positive.
     `scale` and `bias` act on S before the sigmoid. The paper states neither (1 and 0: `literal`), and with them its
     optimum pushes all cosines below zero; the recipe's values, learnable, are ours (after SigLIP).
+    Several processes that train together (gather_rows) compare the images of all of them, as one process would.
     `contrast="softmax"` is CLIP's symmetric softmax cross-entropy with row-normalised W. Over a whole batch it is the
     same with and without `msm`.
     """
@@ -128,14 +51,15 @@ class BPLoss(nn.Module):
         scale: float = LITERAL_SCALE,
         bias: float = LITERAL_BIAS,
         learnable: bool = False,
-        class_weights: npt.NDArray[np.float32] | None = None,
-        label_smoothing: float = 0.0,
+        classification: ClassificationLoss | None = None,
     ) -> None:
         super().__init__()
         if scale <= 0 or scale > MAX_SCALE:
             raise ValueError(f"expected a logit scale in (0, {MAX_SCALE:g}], got {scale}")
+        if contrast not in get_args(Contrast):
+            raise ValueError(f"expected the contrast {' or '.join(get_args(Contrast))}, got {contrast!r}")
         self.alpha, self.beta, self.msm, self.contrast = alpha, beta, msm, contrast
-        self.classification = ClassificationLoss(class_weights=class_weights, label_smoothing=label_smoothing)
+        self.classification = classification or ClassificationLoss()
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)), requires_grad=learnable)
         self.bias = nn.Parameter(torch.tensor(float(bias)), requires_grad=learnable)
 
@@ -150,34 +74,13 @@ class BPLoss(nn.Module):
         soft = one_hot(target, output.logits.shape[1])
         similarity = class_similarity(output.features, text_features, alpha=self.alpha)  # (B, classes)
         logits = self.log_scale.exp().clamp(max=MAX_SCALE) * similarity + self.bias
-        con = contrastive_class_form(logits, soft, msm=self.msm, contrast=self.contrast)
-        cls = self.classification.cross_entropy(output.logits, soft)
+        whole = (gather_rows(logits), gather_rows(soft)) if self.training else (logits, soft)
+        con = contrastive_class_form(*whole, msm=self.msm, contrast=self.contrast)
+        cls = self.classification.classify(output.logits, soft)
         cosine = similarity.detach() / (self.alpha * len(text_features))
         cos_pos = (soft * cosine).sum() / soft.sum()
         cos_neg = ((1 - soft) * cosine).sum() / (1 - soft).sum()
         return LossTerms(cls + self.beta * con, cls.detach(), con.detach(), cos_pos, cos_neg)
-
-
-def build_loss(
-    network: Network,
-    *,
-    preset: Literal["paper", "recipe"] = "recipe",
-    class_weights: npt.NDArray[np.float32] | None = None,
-    label_smoothing: float = 0.0,
-    **options: float | bool | str,
-) -> ClassificationLoss | BPLoss:
-    """Return the loss that fits a network: `BPLoss` for one with a text side, else `ClassificationLoss`.
-
-    The recipe preset of `BPLoss` uses a learnable scale and bias, the paper preset the published formula. `options`
-    are passed to `BPLoss`; for a network without text they are a ValueError.
-    """
-    if not network.has_text:
-        if options:
-            raise ValueError(f"{network.spec.name} has no text side; it does not take {sorted(options)}")
-        return ClassificationLoss(class_weights=class_weights, label_smoothing=label_smoothing)
-    recipe = {"scale": RECIPE_SCALE, "bias": RECIPE_BIAS, "learnable": True} if preset == "recipe" else {}
-    merged = {**recipe, **options}
-    return BPLoss(class_weights=class_weights, label_smoothing=label_smoothing, **merged)  # type: ignore[arg-type]
 
 
 def class_similarity(features: torch.Tensor, text_features: torch.Tensor, *, alpha: float = ALPHA) -> torch.Tensor:
