@@ -27,7 +27,11 @@ FORMAT_VERSION = 1
 State = Mapping[str, Mapping[str, str]]
 Tensors = dict[str, npt.NDArray[Any]]
 
-_KIND_MODULES = {"torch": "lczmap.models.classifier", "random_forest": "lczmap.models.rf"}  # register on import
+_KIND_MODULES = {  # register on import
+    "torch": "lczmap.models.classifier",
+    "random_forest": "lczmap.models.rf",
+    "ensemble": "lczmap.models.ensemble",
+}
 
 
 class Classifier(Protocol):
@@ -87,17 +91,12 @@ def save_checkpoint(
     `extra` is stored as given (JSON-able: metrics, training areas, seed). ValueError for another file ending.
     """
     path = _weights_path(path)
-    arrays, description = classifier.to_checkpoint()
+    arrays, description = describe(classifier)
     weights = safetensors.numpy.save({name: array.copy(order="C") for name, array in arrays.items()})
     fields = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "lczmap_version": metadata.version("lczmap"),
-        "kind": classifier.kind,
-        "name": classifier.name,
-        "channels": list(classifier.channels),
-        "patch_px": classifier.patch_px,
-        "state": {sensor: dict(state) for sensor, state in classifier.state.items()},
         "classes": class_table(),
         **description,
         "values": sum(array.size for array in arrays.values()),
@@ -108,6 +107,29 @@ def save_checkpoint(
     with replacing(path) as temporary:
         temporary.write_bytes(weights)
     write_text(path.with_suffix(".json"), text)
+
+
+def describe(classifier: StorableClassifier) -> tuple[Tensors, dict[str, Any]]:
+    """Return a classifier's arrays, and the JSON-able fields that `restore` builds it from."""
+    arrays, description = classifier.to_checkpoint()
+    return arrays, {
+        "kind": classifier.kind,
+        "name": classifier.name,
+        "channels": list(classifier.channels),
+        "patch_px": classifier.patch_px,
+        "state": {sensor: dict(state) for sensor, state in classifier.state.items()},
+        **description,
+    }
+
+
+def restore(arrays: Tensors, description: dict[str, Any], path: Path) -> Classifier:
+    """Build the classifier that `describe` gave; `path` is for messages. ValueError for an unknown kind."""
+    kind = str(description["kind"])
+    if kind not in _LOADERS and kind in _KIND_MODULES:
+        importlib.import_module(_KIND_MODULES[kind])
+    if kind not in _LOADERS:
+        raise ValueError(f"{path} is of kind {kind!r}; this version of lczmap reads {sorted(_KIND_MODULES)}")
+    return _LOADERS[kind](arrays, description, path)
 
 
 def load_checkpoint(path: Path | str) -> Classifier:
@@ -128,12 +150,7 @@ def load_checkpoint(path: Path | str) -> Classifier:
     values = sum(array.size for array in arrays.values())
     if values != description.get("values"):
         raise ValueError(f"{path} holds {values} values, its JSON says {description.get('values')}")
-    kind = str(description["kind"])
-    if kind not in _LOADERS and kind in _KIND_MODULES:
-        importlib.import_module(_KIND_MODULES[kind])
-    if kind not in _LOADERS:
-        raise ValueError(f"{path} is of kind {kind!r}; this version of lczmap reads {sorted(_KIND_MODULES)}")
-    return _LOADERS[kind](arrays, description, path)
+    return restore(arrays, description, path)
 
 
 def read_description(path: Path | str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from lczmap.models.checkpoint import (
     require_state,
     save_checkpoint,
 )
+from lczmap.models.inference import PLAIN, Inference
 from lczmap.models.normalise import ChannelNormaliser, Normalisation
 from lczmap.models.registry import Network, create_model
 
@@ -43,22 +44,51 @@ BATCH = 64  # patches per forward pass: on a CPU 64 is faster than 256
 
 
 class ProbabilityModule(nn.Module):
-    """Normaliser, network and softmax in one module, for export: (B, C, H, W) physical units -> (B, classes)."""
+    """Normaliser, network and softmax in one module, for export: (B, C, H, W) physical units -> (B, classes).
 
-    def __init__(self, normaliser: ChannelNormaliser, network: Network) -> None:
+    `inference` says what else is done to the answers; its default is the plain softmax. Each of the eight views of
+    `tta` is a pass of the whole batch, so that a row's bits do not depend on what else is asked.
+    """
+
+    def __init__(self, normaliser: ChannelNormaliser, network: Network, inference: Inference = PLAIN) -> None:
         super().__init__()
         self.normaliser = normaliser
         self.network = network
+        self.inference = inference
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return probabilities (B, classes), rows sum to 1."""
-        return self.network(self.normaliser(x)).float().softmax(dim=1)  # type: ignore[no-any-return]
+        x = self.normaliser(x)
+        if not self.inference.tta:
+            return self._with_prior(self._softmax(x))
+        views = [self._softmax(view) for view in dihedral_views(x)]
+        return self._with_prior(torch.stack(views).mean(dim=0))  # (8, B, classes) -> (B, classes)
+
+    def _softmax(self, x: torch.Tensor) -> torch.Tensor:
+        logits = self.network(x).float()
+        if self.inference.temperature != 1:
+            logits = logits / self.inference.temperature
+        return logits.softmax(dim=1)  # type: ignore[no-any-return]
+
+    def _with_prior(self, probabilities: torch.Tensor) -> torch.Tensor:
+        if not self.inference.log_prior:
+            return probabilities
+        return (probabilities.log() + probabilities.new_tensor(self.inference.log_prior)).softmax(dim=1)
+
+
+def dihedral_views(x: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the eight turned and mirrored views of square patches (B, C, H, H), the patches themselves first."""
+    for mirrored in (x, x.flip(3)):
+        for quarters in range(4):
+            yield torch.rot90(mirrored, quarters, (2, 3)) if quarters else mirrored
 
 
 class TorchClassifier:
     """A network with its normaliser, channels and the state of the pixels it was trained on.
 
-    The network is put into evaluation mode. `metadata` (JSON-able) goes into the checkpoint's description.
+    The network is put into evaluation mode. `metadata` (JSON-able) goes into the checkpoint's description, and so does
+    `inference`: what is done to the network's answers. ValueError for a network of another number of classes than 17,
+    or a normaliser of other channels.
     """
 
     kind = "torch"
@@ -71,6 +101,7 @@ class TorchClassifier:
         state: State,
         patch_px: int = 32,
         metadata: Mapping[str, Any] | None = None,
+        inference: Inference = PLAIN,
         device: str | torch.device = "cpu",
     ) -> None:
         if normaliser.normalisation.channels != network.spec.channels:
@@ -79,7 +110,10 @@ class TorchClassifier:
                 f"{normaliser.normalisation.channels}"
             )
         if network.spec.num_classes != NUM_CLASSES:
-            raise ValueError(f"expected a network of {NUM_CLASSES} classes, got {network.spec.num_classes}")
+            raise ValueError(
+                f"a classifier for maps needs a network of the {NUM_CLASSES} LCZ classes, {network.spec.name} has "
+                f"{network.spec.num_classes}; train it on LCZ labels"
+            )
         self.network = network
         self.normaliser = normaliser
         self.name = network.spec.name
@@ -87,8 +121,9 @@ class TorchClassifier:
         self.state: State = {sensor: dict(values) for sensor, values in state.items()}
         self.patch_px = patch_px
         self.metadata = dict(metadata or {})
+        self.inference = inference
         self.device = torch.device(device)
-        self.module = ProbabilityModule(normaliser, network).to(self.device).eval()
+        self.module = ProbabilityModule(normaliser, network, inference).to(self.device).eval()
 
     def probabilities(self, patches: npt.NDArray[np.float32], *, batch: int = BATCH) -> npt.NDArray[np.float32]:
         """Classify patches (N, C, H, W), physical units, NaN where missing. Returns (N, 17), rows sum to 1.
@@ -123,6 +158,7 @@ class TorchClassifier:
             "options": options,
             "normalisation": self.normaliser.normalisation.to_json(),
             "text": self.network.text_description,
+            "inference": self.inference.to_json(),
             "metadata": self.metadata,
         }
 
@@ -134,14 +170,19 @@ def _load_torch(arrays: Tensors, description: dict[str, Any], path: Path) -> Tor
         )
         network.text_description = description["text"]
         normaliser = ChannelNormaliser(Normalisation.from_json(description["normalisation"]))
+        inference = Inference.from_json(description.get("inference", {}))  # files of older versions have none
     except KeyError as error:
         raise ValueError(f"{path.with_suffix('.json')} lacks the field {error}; write the checkpoint again") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path.with_suffix('.json')} describes no network of this version: {error}") from error
     load_arrays(network, arrays, path)
-    metadata = description.get("metadata")
     return TorchClassifier(
-        network, normaliser, state=description["state"], patch_px=description["patch_px"], metadata=metadata
+        network,
+        normaliser,
+        state=description["state"],
+        patch_px=description["patch_px"],
+        metadata=description.get("metadata"),
+        inference=inference,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,10 +24,12 @@ class Inference:
 
     def __post_init__(self) -> None:
         """Refuse a temperature that is not positive and a prior of another number of classes."""
-        if not self.temperature > 0:
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
             raise ValueError(f"expected a positive temperature, got {self.temperature}")
         if len(self.log_prior) not in (0, NUM_CLASSES):
             raise ValueError(f"expected {NUM_CLASSES} log priors or none, got {len(self.log_prior)}")
+        if not all(math.isfinite(value) for value in self.log_prior):
+            raise ValueError(f"expected finite log priors, got {self.log_prior}")
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dictionary that `from_json` reads."""
@@ -38,3 +41,7 @@ class Inference:
         if unknown := sorted(set(fields) - {"tta", "temperature", "log_prior"}):
             raise ValueError(f"unknown inference settings {unknown}")
         return cls(**{**fields, "log_prior": tuple(fields.get("log_prior", ()))})
+
+
+PLAIN = Inference()
+"""The softmax of the logits and nothing else."""

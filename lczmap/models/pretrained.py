@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -21,14 +22,17 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from lczmap.channels import S2_10
+from lczmap.channels import S2_10, SO2SAT8
 from lczmap.files import replacing, sha256
-from lczmap.models.classifier import TorchClassifier, save_checkpoint
+from lczmap.grid import PATCH_PX
+from lczmap.models.cards import PUBLISHED, short_card
+from lczmap.models.classifier import State, TorchClassifier, save_checkpoint
 from lczmap.models.normalise import SO2SAT_S2_MEAN, ChannelNormaliser, identity
 from lczmap.models.registry import Network, create_model
 
 RAW_URL = "https://raw.githubusercontent.com"
 STATE = {"sentinel-2": {"level": "L1C"}}  # So2Sat LCZ42 and the GUL product are made of top-of-atmosphere reflectance
+MARGIN_PX = 1  # gul_s1 maps patches of 34 px: its 3 x 3 windows are whole then
 CHUNK = 1 << 18  # bytes
 TIMEOUT_S = 60.0
 
@@ -51,6 +55,14 @@ class PublicWeights:
 
 
 PUBLIC = {
+    "gul_s1": PublicWeights(
+        "zhu-xlab/So2Sat-LCZ-Classification-Demo",
+        "fd2c1228644c450a0d1ae18c864c58a31dbdbaf3",  # a commit whose README names this file
+        "Modules/3_classification/model/S1_RESNET20_BS32_LR1e-4_IN32-32-7_PRO52A-R10-GLOBAL_2019-06-22.h5",
+        "88bef20ec3807a591c63d2153196cc5228e8329edc0171d0b23d68667c4dcbc1",
+        576_465,
+        ("dense_1",),
+    ),
     "gul_s2": PublicWeights(
         "zhu-xlab/So2Sat-LCZ-Classification-Demo",
         "fd2c1228644c450a0d1ae18c864c58a31dbdbaf3",  # a commit with this file
@@ -80,25 +92,44 @@ def public_weights(name: str) -> PublicWeights:
 
 
 def import_weights(name: str, source: Path | str, out: Path | str) -> TorchClassifier:
-    """Convert a Keras HDF5 weights file of `gul_s2` or `sen2lcz` to a checkpoint at `out` (X.safetensors + X.json).
+    """Convert a public Keras HDF5 weights file to a checkpoint at `out` (X.safetensors + X.json).
 
-    Input of both: reflectance of the ten bands of `s2_10`, L1C, not normalised; a missing pixel becomes the mean of
-    So2Sat. ValueError when the file is not HDF5, or a layer is missing, left over, or of another shape.
+    Input of `gul_s2` and `sen2lcz`: reflectance of the ten bands of `s2_10`, L1C, not normalised; a missing pixel
+    becomes the mean of So2Sat. Input of `gul_s1`: the channels of `so2sat8` in patches of 34 px; it answers only once
+    `adapt-model` has given it the statistics of a city's scene. ValueError when the file is not HDF5, or a layer is
+    missing, left over, or of another shape.
     """
     weights = public_weights(name)
     source = Path(source)
-    network = create_model(name, S2_10.channels)
-    copy_keras_weights(network, read_keras_weights(source), weights, source)
-    normaliser = ChannelNormaliser(identity(S2_10.channels, fill=SO2SAT_S2_MEAN))
     origin = {
         "repository": weights.repository,
         "path": weights.path,
         "licence": "MIT",
         "source_sha256": sha256(source),
     }
-    classifier = TorchClassifier(network, normaliser, state=STATE, metadata={"weights": origin})
+    metadata: dict[str, Any] = {"weights": origin, "card": short_card(name)}
+    published = PUBLISHED.get(name)
+    if published is not None and published.training_counts:
+        metadata["class_prior"] = published.class_prior
+    classifier = _untrained(name, metadata)
+    copy_keras_weights(classifier.network, read_keras_weights(source), weights, source)
     save_checkpoint(out, classifier)
     return classifier
+
+
+def _untrained(name: str, metadata: dict[str, Any]) -> TorchClassifier:
+    """Return the classifier that public weights are copied into: network, normaliser, state of the pixels."""
+    if name == "gul_s1":
+        from lczmap.sar.profiles import profile_state  # compiles on import: only where it is needed
+
+        network = create_model(name, SO2SAT8.channels, margin_px=MARGIN_PX)
+        normaliser = ChannelNormaliser(identity(SO2SAT8.channels))  # 0 is a missing pixel
+        state: State = {"sentinel-1": profile_state("so2sat8")}
+        patch_px = PATCH_PX + 2 * MARGIN_PX
+        return TorchClassifier(network, normaliser, state=state, patch_px=patch_px, metadata=metadata)
+    network = create_model(name, S2_10.channels)
+    normaliser = ChannelNormaliser(identity(S2_10.channels, fill=SO2SAT_S2_MEAN))
+    return TorchClassifier(network, normaliser, state=STATE, metadata=metadata)
 
 
 def read_keras_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:
@@ -140,13 +171,13 @@ def copy_keras_weights(
 def fetch_weights(
     name: str, dest: Path | str, *, base_url: str = RAW_URL, retries: int = 3, wait_s: float = 2.0
 ) -> Path:
-    """Download the public weights file of `gul_s2` or `sen2lcz` to `dest`; return its path.
+    """Download the public weights file of `gul_s1`, `gul_s2` or `sen2lcz` to `dest`; return its path.
 
     A file with the right sha256 that is already there is kept. The file appears under its name only when complete and
     its sha256 agrees. A broken connection or server error is tried again `retries` times, waiting `wait_s`, then
     twice that, and so on. ValueError names URL, file and remedy. The paths and full commits of the two repositories
-    were read from a public file index and could not be tried against the server itself; the sha256 are those of the
-    files that the imports were checked with.
+    were read from a public file index (that of `gul_s1` from the repository's README at that commit) and could not be
+    tried against the server itself; the sha256 are those of the files that the imports were checked with.
     """
     weights, dest = public_weights(name), Path(dest)
     if dest.is_file() and sha256(dest) == weights.sha256:

@@ -64,19 +64,26 @@ class ForestClassifier:
 
     kind = "random_forest"
     name = FOREST
-    patch_px = 32
 
     def __init__(
-        self, trees: Trees, fill: Float, *, features: FeatureName, channels: Sequence[str], state: State
+        self,
+        trees: Trees,
+        fill: Float,
+        *,
+        features: FeatureName,
+        channels: Sequence[str],
+        state: State,
+        patch_px: int = 32,
     ) -> None:
         self.trees = trees
         self.fill = fill
         self.features = features
         self.channels = tuple(channels)
         self.state: State = {sensor: dict(values) for sensor, values in state.items()}
+        self.patch_px = patch_px
 
     def probabilities(self, patches: Float) -> Float:
-        """Classify patches (N, C, 32, 32), physical units, NaN where missing. Returns (N, 17), rows sum to 1."""
+        """Classify patches (N, C, patch_px, patch_px), physical units, NaN where missing; (N, 17), rows sum to 1."""
         expected = (len(self.channels), self.patch_px, self.patch_px)
         if patches.shape[1:] != expected:
             raise ValueError(f"{self.name} expected patches (N, {', '.join(map(str, expected))}), got {patches.shape}")
@@ -100,7 +107,7 @@ def fit_forest(
     balanced: bool = False,
     seed: int = 47,
 ) -> ForestClassifier:
-    """Train a forest on patches (N, C, 32, 32), physical units, NaN where missing, and class indices 0..16 (N,)."""
+    """Train a forest on patches (N, C, size, size), physical units, NaN where missing, and class indices 0..16 (N,)."""
     from sklearn.ensemble import RandomForestClassifier
 
     values = patch_features(patches, features)
@@ -114,7 +121,9 @@ def fit_forest(
         n_estimators=trees, class_weight="balanced" if balanced else None, n_jobs=-1, random_state=seed
     )
     forest.fit(np.where(known, values, fill), index)
-    return ForestClassifier(trees_of(forest), fill, features=features, channels=channels, state=state)
+    return ForestClassifier(
+        trees_of(forest), fill, features=features, channels=channels, state=state, patch_px=patches.shape[2]
+    )
 
 
 def trees_of(forest: Any) -> Trees:
@@ -138,18 +147,18 @@ def trees_of(forest: Any) -> Trees:
 
 
 def patch_features(patches: Float, features: FeatureName) -> Float:
-    """Return features (N, F) of patches (N, C, 32, 32); NaN where a channel has no valid pixel to take it from.
+    """Return features (N, F) of patches (N, C, size, size); NaN where a channel has no valid pixel to take it from.
 
     `pixel`: mean of the central 10 × 10 px per channel. `patch_stats`: mean, standard deviation, minimum, maximum,
     percentiles 10, 50 and 90 of the patch, and the means of 5 × 5 blocks of its central 30 × 30 px, per channel.
     """
     if features == "pixel":
-        start = (patches.shape[2] - CENTRE_PX) // 2
+        start = max((patches.shape[2] - CENTRE_PX) // 2, 0)
         centre = patches[:, :, start : start + CENTRE_PX, start : start + CENTRE_PX]
         return _nan_statistic(np.nanmean, centre.reshape(*centre.shape[:2], -1))  # (N, C)
     if features != "patch_stats":
         raise ValueError(f"expected features pixel or patch_stats, got {features!r}")
-    pixels = patches.reshape(*patches.shape[:2], -1)  # (N, C, 1024)
+    pixels = patches.reshape(*patches.shape[:2], -1)  # (N, C, size²)
     percentile = np.nanpercentile if np.isnan(pixels).any() else np.percentile  # the second is 20 times faster
     percentiles = np.moveaxis(_nan_statistic(percentile, pixels, q=PERCENTILES), 0, -1)  # (N, C, 3)
     simple = [_nan_statistic(f, pixels)[..., None] for f in (np.nanmean, np.nanstd, np.nanmin, np.nanmax)]
@@ -158,7 +167,12 @@ def patch_features(patches: Float, features: FeatureName) -> Float:
 
 
 def _blocks(patches: Float) -> Float:
-    """Cut (N, C, 32, 32) into the pixels of blocks, (N, C, 25, 36)."""
+    """Cut (N, C, size, size) into the pixels of blocks, (N, C, 25, 36)."""
+    if patches.shape[2] < BLOCKS * BLOCK_PX:
+        raise ValueError(
+            f"features `patch_stats` need patches of {BLOCKS * BLOCK_PX} px or more, got {patches.shape[2]} px; use "
+            "`pixel`, or wider patches"
+        )
     start = (patches.shape[2] - BLOCKS * BLOCK_PX) // 2
     core = patches[:, :, start : start + BLOCKS * BLOCK_PX, start : start + BLOCKS * BLOCK_PX]
     cut = core.reshape(*core.shape[:2], BLOCKS, BLOCK_PX, BLOCKS, BLOCK_PX)
@@ -185,6 +199,7 @@ def _load_forest(arrays: Tensors, description: dict[str, Any], path: Path) -> Fo
         features=description["features"],
         channels=description["channels"],
         state=description["state"],
+        patch_px=description["patch_px"],
     )
 
 

@@ -208,6 +208,12 @@ def test_normaliser_and_network_of_other_channels_are_refused(patches: Patches) 
         TorchClassifier(network, ChannelNormaliser.fit(S2_10.channels[::-1], patches), state=STATE)
 
 
+def test_a_network_of_other_classes_makes_no_map(patches: Patches) -> None:
+    network = create_model("gul_s2", S2_10.channels, 10)
+    with pytest.raises(ValueError, match="needs a network of the 17 LCZ classes, gul_s2 has 10"):
+        TorchClassifier(network, ChannelNormaliser.fit(S2_10.channels, patches), state=STATE)
+
+
 def test_pixels_in_another_state_are_refused_by_sensor_and_key() -> None:
     trained = {"sentinel-1": {"calibration": "sigma0", "looks": "4.4"}, "sentinel-2": {"level": "L1C"}}
     require_state(trained, {**trained, "sentinel-2": {"level": "L1C", "baseline": "05.10"}})

@@ -120,6 +120,7 @@ def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 def test_the_named_hashes_are_those_of_the_real_files(real_data: Path) -> None:
     files = {
+        "gul_s1": next((real_data / "pretrained" / "gul").glob("S1_*.h5")),
         "gul_s2": next((real_data / "pretrained" / "gul").glob("S2_*.h5")),
         "sen2lcz": real_data / "pretrained" / "sen2lcz" / "_32_weights.best.hdf5",
     }

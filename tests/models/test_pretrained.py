@@ -6,12 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+import torch
 
 from lczmap.channels import S2_10
 from lczmap.classes import LABELS
 from lczmap.models.checkpoint import read_description
 from lczmap.models.classifier import TorchClassifier, load_checkpoint
-from lczmap.models.pretrained import import_weights
+from lczmap.models.pretrained import PUBLIC, import_weights, read_keras_weights
 
 Array = npt.NDArray[np.float32]
 EUROSAT_ORDER = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "B8A")
@@ -28,6 +29,10 @@ PLAUSIBLE = {
 
 def gul_file(real_data: Path) -> Path:
     return next((real_data / "pretrained" / "gul").glob("S2_RESNET20*.h5"))
+
+
+def gul_s1_file(real_data: Path) -> Path:
+    return next((real_data / "pretrained" / "gul").glob("S1_RESNET20*.h5"))
 
 
 def sen2lcz_file(real_data: Path) -> Path:
@@ -100,6 +105,7 @@ def dense_softmax(x: Array, layer: dict[str, Array]) -> Array:
 
 
 def gul_reference(path: Path, x: Array) -> Array:
+    """Probabilities (N, 17) of what the first convolution sees (N, 32, 32, channels)."""
     layers = keras_layers(path)
 
     def c(number: int, x: Array, stride: int = 1) -> Array:
@@ -140,6 +146,24 @@ def test_gul_equals_a_numpy_forward_pass(
     assert gul.probabilities(patches) == pytest.approx(expected, abs=1e-5)
 
 
+def test_the_radar_network_equals_a_numpy_forward_pass_on_its_features(real_data: Path, tmp_path: Path) -> None:
+    source = gul_s1_file(real_data)
+    classifier = import_weights("gul_s1", source, tmp_path / "x.safetensors")
+    assert classifier.patch_px == 34
+    assert classifier.state["sentinel-1"]["product"] == "slc"
+    values = np.random.default_rng(0).normal(0, 0.3, (2, 8, 34, 34)).astype(np.float32)
+    values[:, 4:6] = abs(values[:, 4:6])
+    with pytest.raises(ValueError, match="run `lczmap adapt-model`"):
+        classifier.probabilities(values)
+    classifier.network.prepare(torch.from_numpy(values))
+    seen: list[Array] = []
+    classifier.network.stem.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].numpy()))
+    actual = classifier.probabilities(values)
+    assert seen[0].shape == (2, 7, 32, 32)
+    expected = gul_reference(source, seen[0].transpose(0, 2, 3, 1))
+    assert actual == pytest.approx(expected, abs=1e-5)
+
+
 def test_sen2lcz_equals_a_numpy_forward_pass(
     sen2lcz: TorchClassifier, eurosat: tuple[Array, list[list[str]]], real_data: Path
 ) -> None:
@@ -175,6 +199,17 @@ def test_sen2lcz_gives_real_patches_a_plausible_class_with_every_head(
     assert min(right) >= 58
 
 
+def test_every_stored_value_of_the_radar_network_is_used_once(real_data: Path, tmp_path: Path) -> None:
+    classifier = import_weights("gul_s1", gul_s1_file(real_data), tmp_path / "x.safetensors")
+    arrays = read_keras_weights(gul_s1_file(real_data))
+    description = read_description(tmp_path / "x.safetensors")
+    assert sum(array.size for array in arrays.values()) == PUBLIC["gul_s1"].values == 576_465
+    assert description["values"] == 576_465 + 2 * 7  # and the scene's mean and standard deviation
+    assert sum(p.numel() for p in classifier.network.parameters()) == 572_977
+    assert description["metadata"]["card"].startswith("gul_s1: no per-class figures")
+    assert "class_prior" not in description["metadata"]
+
+
 @pytest.mark.parametrize(("name", "values", "learnable"), [("gul_s2", 576_897, 573_409), ("sen2lcz", 793_348, 791_428)])
 def test_every_stored_value_is_used_once(
     name: str, values: int, learnable: int, real_data: Path, tmp_path: Path
@@ -197,7 +232,7 @@ def test_a_missing_pixel_counts_as_the_mean_of_so2sat(gul: TorchClassifier) -> N
 
 
 def test_a_file_of_another_network_is_refused(real_data: Path, tmp_path: Path) -> None:
-    s1 = next((real_data / "pretrained" / "gul").glob("S1_RESNET20*.h5"))
+    s1 = gul_s1_file(real_data)
     with pytest.raises(ValueError, match=r"expected conv2d_1/kernel as \(16, 10, 3, 3\), got \(16, 7, 3, 3\)"):
         import_weights("gul_s2", s1, tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"expected conv2d_2/kernel|lacks conv2d_17/kernel"):
@@ -214,7 +249,7 @@ def test_a_file_that_is_no_hdf5_or_lacks_or_has_too_many_layers_is_refused(tmp_p
         file["conv2d_99/conv2d_99/kernel:0"] = np.zeros((1, 1, 1, 1), np.float32)
     with pytest.raises(ValueError, match=r"empty\.h5 lacks conv2d_1/kernel"):
         import_weights("gul_s2", tmp_path / "empty.h5", out)
-    with pytest.raises(ValueError, match="no public weights are known for 'eb_cnn'; known: gul_s2, sen2lcz"):
+    with pytest.raises(ValueError, match="no public weights are known for 'eb_cnn'; known: gul_s1, gul_s2, sen2lcz"):
         import_weights("eb_cnn", tmp_path / "empty.h5", out)
 
 

@@ -46,6 +46,19 @@ def test_checkpoint_round_trip_keeps_every_probability(tmp_path: Path, features:
     assert (again.name, again.channels, again.state) == ("wudapt_rf", S2_10.channels, STATE)
 
 
+@pytest.mark.parametrize("size", [8, 48])
+def test_the_patch_s_width_is_that_of_the_training(tmp_path: Path, size: int) -> None:
+    x = np.random.default_rng(0).random((20, 10, size, size)).astype(np.float32)
+    forest = fit_forest(x, np.arange(20) % 3, channels=S2_10.channels, state=STATE, trees=3)
+    save_checkpoint(tmp_path / "rf.safetensors", forest)
+    again = load_checkpoint(tmp_path / "rf.safetensors")
+    assert again.patch_px == size
+    assert np.array_equal(again.probabilities(x), forest.probabilities(x))
+    if size < 30:
+        with pytest.raises(ValueError, match="need patches of 30 px or more, got 8 px"):
+            patch_features(x, "patch_stats")
+
+
 def test_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     x, index = patches()
     for name in ("a", "b"):
