@@ -8,6 +8,7 @@ min_version("9.19")
 include: "workflow/rules/common.smk"
 include: "workflow/rules/questions/scenes.smk"
 include: "workflow/rules/questions/slc.smk"
+include: "workflow/rules/questions/networks.smk"
 include: "workflow/rules/questions/maps.smk"
 include: "workflow/rules/scenes.smk"
 include: "workflow/rules/slc.smk"
@@ -15,6 +16,9 @@ include: "workflow/rules/model.smk"
 include: "workflow/rules/map.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/benchmark.smk"
+include: "workflow/rules/so2sat.smk"
+include: "workflow/rules/questions/reproduce.smk"
+include: "workflow/rules/reproduce.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -77,7 +77,7 @@ INPUTS: dict[str, tuple[str, ...]] = {
     "D6": (*RSNNET9.channels, *S2_10.channels),
     "D7": (*_DECOMPOSED, *_INTENSITIES, *S2_10.channels),
 }
-"""Named selections of channels: the inputs that Zhou et al. (2022), Table 4, compare. Radar comes first, as in So2Sat."""
+"""Named selections of channels: the inputs that Zhou et al. (2022), Table 4, compare. Radar first, as in So2Sat."""
 
 S2_BANDS_L1C = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 """All 13 Sentinel-2 bands, in the order of the instrument."""
@@ -183,6 +183,13 @@ def channel_sensor(channel: str) -> str:
     if channel not in _SENSOR_OF:
         raise ValueError(f"unknown channel {channel!r}; known: {', '.join(_SENSOR_OF)}")
     return _SENSOR_OF[channel]
+
+
+def input_channels(name: str) -> tuple[str, ...]:
+    """Return the channels of a named selection (INPUTS); ValueError names the known ones."""
+    if name not in INPUTS:
+        raise ValueError(f"unknown selection of channels {name!r}; known: {', '.join(INPUTS)}")
+    return INPUTS[name]
 
 
 def groups_for(channels: Iterable[str]) -> GroupSpec:

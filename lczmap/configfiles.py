@@ -12,7 +12,19 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from lczmap.config import BoundingBox, Config, Map, Model, Sentinel1, Sentinel2, Simulation, Training
+from lczmap.config import (
+    Adapt,
+    BoundingBox,
+    Config,
+    Map,
+    Model,
+    Reproduce,
+    Sentinel1,
+    Sentinel2,
+    Simulation,
+    Training,
+    check_cities,
+)
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "aoi": BoundingBox,
@@ -23,6 +35,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "training": Training,
     "model": Model,
     "compare": Model,
+    "adapt": Adapt,
+    "reproduce": Reproduce,
 }
 
 
@@ -32,8 +46,8 @@ def load_configs(
     """Read the cities of one or more configuration files.
 
     A file is one city or `cities: [file, …]` (paths relative to `root`, the clone). `overrides` replaces keys in
-    every city. ValueError in one paragraph for a missing file, an unknown key, a value out of range, or two cities
-    that would write the same folder.
+    every city. ValueError in one paragraph for a missing file, an unknown key, a value out of range, two cities
+    that would write the same folder, or cities that cannot learn from each other as they shall.
     """
     configs = [config for file in files for config in _load(file, root, overrides or {})]
     seen: set[tuple[str, str]] = set()
@@ -41,6 +55,7 @@ def load_configs(
         if (config.city, config.period) in seen:
             raise ValueError(f"two configurations describe {config.city} {config.period}; give one another `city` name")
         seen.add((config.city, config.period))
+    check_cities(configs)
     return tuple(configs)
 
 

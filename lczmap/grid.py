@@ -24,9 +24,11 @@ from shapely.geometry.base import BaseGeometry
 PIXEL_M = 10
 """Pixel size of every stack in metres (the finest Sentinel-2 bands)."""
 PATCH_PX = 32
-"""Width of a model input in pixels: 320 m, as in So2Sat LCZ42 (Zhu et al. 2020)."""
-HALO_PX = PATCH_PX // 2
-"""Margin of a tile's stack on each side, enough for the patch of every cell of the tile."""
+"""Usual width of a model input in pixels: 320 m, as in So2Sat LCZ42 (Zhu et al. 2020)."""
+MAX_PATCH_PX = 48
+"""Widest model input in pixels: 480 m, as in RSNNet (Zhou et al. 2022) and LCZNet (Liu and Shi 2020)."""
+HALO_PX = MAX_PATCH_PX // 2
+"""Margin of a tile's stack on each side, enough for the widest patch of every cell of the tile."""
 MAX_SIDE_KM = 500
 SNAP_TOLERANCE_M = 1.0
 """An AOI that passes a cell border by less, by rounding of its coordinates, gets no further row of cells."""
@@ -177,9 +179,17 @@ def tile(grid: Grid, name: str) -> Tile:
 
 def latitude(grid: Grid) -> float:
     """Return the latitude of the city's centre in degrees."""
-    to_lonlat = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
-    centre = (grid.west + grid.width * PIXEL_M / 2, grid.north - grid.height * PIXEL_M / 2)
-    return float(to_lonlat.transform(*centre)[1])
+    return _centre(grid)[1]
+
+
+def overlap(one: Grid, other: Grid, *, margin_px: int = MAX_PATCH_PX) -> bool:
+    """Say whether two grids share ground once each is grown by `margin_px` pixels on all sides, in whatever zones."""
+    meridian, outlines = _centre(one)[0], []
+    for grid in (one, other):
+        corners = tile_geobox(grid, Tile("", 0, 0, grid.height, grid.width), margin_px).extent.geom
+        lon, lat = _to_lonlat(grid.crs).transform(*shapely.get_coordinates(shapely.segmentize(corners, 1000)).T)
+        outlines.append(shapely.Polygon(np.column_stack([(lon - meridian + 180) % 360 - 180, lat])))
+    return bool(shapely.intersects(*outlines))
 
 
 def tile_geobox(grid: Grid, tile: Tile, halo: int = HALO_PX) -> GeoBox:
@@ -210,6 +220,12 @@ def patch_start(cell: int, cell_px: int, patch_px: int = PATCH_PX) -> int:
     return cell * cell_px + cell_px // 2 - patch_px // 2
 
 
+def check_patch_px(patch_px: int) -> None:
+    """Refuse a width of patches that no halo holds or that has no middle; ValueError."""
+    if patch_px % 2 or not 0 < patch_px <= MAX_PATCH_PX:
+        raise ValueError(f"expected patches of an even width of at most {MAX_PATCH_PX} px, got {patch_px} px")
+
+
 def aoi_cells(grid: Grid) -> npt.NDArray[np.bool_]:
     """Return (rows, cols), True where the cell's centre lies in the AOI."""
     rows, cols = grid.cells_shape
@@ -220,6 +236,17 @@ def aoi_cells(grid: Grid) -> npt.NDArray[np.bool_]:
 
 def _transform(west: float, north: float, size: float) -> Affine:
     return Affine(size, 0, west, 0, -size, north)
+
+
+def _to_lonlat(crs: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+
+
+def _centre(grid: Grid) -> tuple[float, float]:
+    """Return longitude and latitude of the city's centre in degrees."""
+    centre = (grid.west + grid.width * PIXEL_M / 2, grid.north - grid.height * PIXEL_M / 2)
+    longitude, latitude = _to_lonlat(grid.crs).transform(*centre)
+    return float(longitude), float(latitude)
 
 
 def _wrap(degrees: float) -> float:

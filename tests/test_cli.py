@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -49,6 +50,27 @@ def test_a_missing_grid_is_named(tmp_path: Path) -> None:
 def test_every_architecture_that_a_config_can_name_is_listed() -> None:
     names = RUNNER.invoke(app, ["list-models"]).stdout.split()
     assert {"bp_lcz_eb_cnn", "eb_cnn", "gul_s2", "sen2lcz", "wudapt_rf"} <= set(names)
+
+
+def test_training_hears_of_further_cities_channels_and_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lczmap.channels import INPUTS
+    from lczmap.training import train
+
+    heard: dict[str, Any] = {}
+    monkeypatch.setattr(train, "train_model", lambda **arguments: heard.update(arguments))
+    grids = [tmp_path / f"{name}.json" for name in "ab"]
+    for grid, west in zip(grids, (9.0, 12.0), strict=True):
+        RUNNER.invoke(app, ["define-grid", str(grid), "--aoi", f"{west},38.65,{west + 0.1},38.7"])
+    wanted = "--name rsnnet --stack s2.tif --input D2 --patch-px 48 --devices 2 --strategy ddp_spawn"
+    command = ["train-model", str(grids[0]), "a.gpkg", "a", "out.safetensors", *wanted.split()]
+    further = ["--further-grid", str(grids[1]), "--further-patches", "b.gpkg", "--further-tiles", "b"]
+    assert RUNNER.invoke(app, [*command, *further]).exit_code == 0
+    assert [c.grid for c in heard["cities"]] == [Grid.from_json(grid.read_text()) for grid in grids]
+    assert [(c.patches_gpkg.name, c.tiles_dir.name) for c in heard["cities"]] == [("a.gpkg", "a"), ("b.gpkg", "b")]
+    assert (heard["channels"], heard["patch_px"], heard["views"]) == (INPUTS["D2"], 48, [{"sentinel-2": "s2.tif"}])
+    assert heard["hardware"] == train.Hardware(devices=2, strategy="ddp_spawn")
+    lonely = RUNNER.invoke(app, [*command, *further[:4]])
+    assert "expected --further-grid, --further-patches and --further-tiles equally often" in str(lonely.exception)
 
 
 def test_every_rule_runs_a_verb_of_its_name() -> None:

@@ -9,6 +9,7 @@ from lczmap.grid import (
     Grid,
     aoi_cells,
     make_grid,
+    overlap,
     patch_start,
     tile,
     tile_cells,
@@ -57,26 +58,28 @@ def test_tiles_cover_every_cell_once() -> None:
         assert rows.start <= row < rows.stop and cols.start <= col < cols.stop
 
 
+@pytest.mark.parametrize("patch_px", [8, 32, 48])
 @pytest.mark.parametrize("cell_m", [10, 50, 100, 200])
-def test_the_halo_holds_every_patch_of_a_tile(cell_m: int) -> None:
+def test_the_halo_holds_every_patch_of_a_tile(cell_m: int, patch_px: int) -> None:
     grid = city(cell_m=cell_m)
     for t in tiles(grid):
         for start, length, cells in zip((t.row, t.col), (t.height, t.width), tile_cells(grid, t), strict=True):
-            assert patch_start(cells.start, grid.cell_px) >= start - HALO_PX
-            assert patch_start(cells.stop - 1, grid.cell_px) + 32 <= start + length + HALO_PX
+            assert patch_start(cells.start, grid.cell_px, patch_px) >= start - HALO_PX
+            assert patch_start(cells.stop - 1, grid.cell_px, patch_px) + patch_px <= start + length + HALO_PX
 
 
 def test_a_patch_is_centred_on_its_cell() -> None:
     assert patch_start(0, 10) == -11  # pixels -11..20 around the centre at 5
     assert patch_start(3, 10) + 16 == 35
     assert patch_start(2, 5) == -4  # centre 12.5: half a pixel towards the start
+    assert patch_start(0, 10, 48) == -19  # pixels -19..28
 
 
 def test_a_tiles_pixels_lie_on_the_citys_grid() -> None:
     grid = city()
     box = tile_geobox(grid, tile(grid, "r001c001"))
-    assert (box.transform.c, box.transform.f) == (grid.west + 5000 - 160, grid.north - 5000 + 160)
-    assert box.shape == (532, 532)
+    assert (box.transform.c, box.transform.f) == (grid.west + 5000 - 240, grid.north - 5000 + 240)
+    assert box.shape == (548, 548)  # 24 px on each side
 
 
 def test_cells_whose_centre_is_outside_the_area_are_not_mapped() -> None:
@@ -129,3 +132,26 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
         city(cell_m=25)
     with pytest.raises(ValueError, match="multiple of 10 px"):
         city(tile_px=505)
+
+
+@pytest.mark.parametrize(
+    ("gap_m", "margin_px", "shared"),
+    [(900, 48, True), (1000, 48, False), (1000, 51, True), (-100, 0, True), (100, 0, False)],
+)
+def test_grids_overlap_when_their_margins_meet(gap_m: int, margin_px: int, shared: bool) -> None:
+    west = bbox_aoi([380_000, 5_800_000, 384_000, 5_804_000], UTM33)
+    east = bbox_aoi([384_000 + gap_m, 5_800_000, 388_000, 5_804_000], UTM33)
+    assert overlap(make_grid(west), make_grid(east), margin_px=margin_px) is shared
+    assert overlap(make_grid(east), make_grid(west), margin_px=margin_px) is shared
+
+
+def test_grids_of_two_zones_overlap_where_they_share_ground() -> None:
+    def at(west: float, south: float = 50.0) -> Grid:
+        return make_grid(bbox_aoi([west, south, west + 0.2, south + 0.1], "EPSG:4326"))
+
+    assert at(11.85).crs != at(11.95).crs
+    assert overlap(at(11.85), at(11.95))
+    assert not overlap(at(11.7), at(12.1))
+    assert not overlap(at(11.85), at(-11.95))
+    assert overlap(at(179.75, -17.0), at(179.9, -17.0)) and overlap(at(179.9, -17.0), at(-179.95, -17.0))
+    assert not overlap(at(179.7, -17.0), at(-179.9, -17.0))

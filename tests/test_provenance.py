@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from lczmap.files import sha256, write_json
-from lczmap.provenance import attribution, map_tags, run_record, summary
+from lczmap.provenance import RELIABILITY_TAG, attribution, map_tags, run_record, summary
 
 SCENE = {"id": "s", "sensor": "sentinel-2", "platform": "sentinel-2b", "datetime": "2020-06-04T06:00:41Z", "state": {}}
 
@@ -37,12 +37,26 @@ def test_a_map_carries_its_network_in_its_tags(tmp_path: Path) -> None:
     tags = map_tags(path)
     assert tags["LCZMAP_WEIGHTS_SHA256"] == sha256(path)
     assert tags["LCZMAP_SENSORS"] == "sentinel-2"
+    assert RELIABILITY_TAG not in tags  # nothing is known of it
+
+
+def test_a_map_carries_what_is_known_of_its_network(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path)
+    write_json(
+        path.with_suffix(".json"), {"name": "x", "channels": ["VH", "B2"], "metadata": {"card": "x: weak in LCZ 7"}}
+    )
+    tags = map_tags(path)
+    assert tags[RELIABILITY_TAG].startswith("x: weak in LCZ 7")
+    assert tags["LCZMAP_SENSORS"] == "sentinel-1 sentinel-2"
 
 
 def test_the_summary_adds_up_the_jobs_of_a_step(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "demo" / "2024-05-01_2024-09-30"
     write_json(folder / "accuracy.json", {"oa": {"value": 0.875, "low": 0.8, "high": 0.95}})
-    write_json(folder / "models" / "wudapt_rf" / "accuracy.json", {"oa": {"value": 0.5, "low": None, "high": None}})
+    write_json(
+        folder / "models" / "wudapt_rf" / "accuracy.json",
+        {"oa": {"value": 0.5, "low": None, "high": None}, "split": "all"},
+    )
     steps = tmp_path / "benchmarks" / "classify_tile"
     steps.mkdir(parents=True)
     for name, seconds, peak in (("demo_2024-05-01_2024-09-30_a", 2.5, 100), ("demo_2024-05-01_2024-09-30_b", 3.5, 300)):
@@ -50,5 +64,5 @@ def test_the_summary_adds_up_the_jobs_of_a_step(tmp_path: Path) -> None:
     (steps / "demolition_2024-05-01_2024-09-30_a.tsv").write_text("s\tmax_rss\n99\t99\n")
     text = summary(folder, tmp_path / "benchmarks")
     assert "main network: overall accuracy 0.875 (0.800..0.950) on" in text
-    assert "wudapt_rf: overall accuracy 0.500 on" in text
+    assert "wudapt_rf: overall accuracy 0.500 on reference polygons (all)" in text
     assert text.splitlines()[-1].split() == ["classify_tile", "2", "6.0", "300"]

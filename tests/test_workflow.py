@@ -163,7 +163,8 @@ def test_a_dry_run_answers_within_five_seconds(tmp_path: Path) -> None:
 
 
 def test_parsing_the_workflow_does_not_import_torch() -> None:
-    code = "import sys, lczmap.configfiles, lczmap.grid, lczmap.aoi; sys.exit('torch' in sys.modules)"
+    modules = "lczmap.configfiles, lczmap.config.recipes, lczmap.reproduce.tables, lczmap.grid, lczmap.aoi"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
@@ -200,6 +201,7 @@ def test_the_workflow_runs_from_a_clone_with_a_space_in_its_path(tmp_path: Path)
         ("city: x\nsentinel2: {souce: local}", "did you mean `source`?"),
         ("city: x\naoi: nowhere.geojson", "no such file; set `aoi`"),
         ("city: x\naoi: {bbox: [0, 0, 30, 1]}", "split the area at a zone border"),
+        ("city: x\nmodel: {name: eb_cnn, preset: fast}", "network 'eb_cnn' of x: unknown preset 'fast'; known:"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:

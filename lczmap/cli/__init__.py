@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from lczmap.cli import maps, models, reports, scenes, slc, sources  # noqa: F401  the verbs register themselves
+from lczmap.cli import benchmarks, maps, models, reports, reproduce, scenes, slc, so2sat, sources  # noqa: F401  the verbs register themselves
 from lczmap.cli.app import app
 
 

@@ -26,6 +26,7 @@ Channels = Annotated[Literal["so2sat8", "rsnnet9", "grd4"], typer.Option(help="r
 Provider = Annotated[Literal["asf", "dataspace", "local"], typer.Option(help="of SLC products")]
 DaskAddress = Annotated[str, typer.Option("--dask", help="`threads`, or the address of a dask.distributed scheduler")]
 Threads = Annotated[int, typer.Option(help="threads, where dask runs on threads")]
+PatchPx = Annotated[int, typer.Option("--patch-px", help="width of a patch in pixels of 10 m")]
 Seed = Annotated[int, typer.Option(help="seed of all random choices")]
 
 

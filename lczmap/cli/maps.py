@@ -43,3 +43,34 @@ def mosaic_map(
     typer.echo(
         f"{lcz}: from {tags['LCZMAP_SENSORS']}; {gaps:.1%} of the area of interest has no class (no clear pixel)"
     )
+
+
+@app.command()
+def explain_tile(
+    grid_file: GridFile,
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint .safetensors of a network with text")],
+    probabilities: Annotated[Path, typer.Argument(help="the tile's probabilities.tif")],
+    explanation: Out,
+    stacks: Annotated[list[Path], typer.Argument(help="the tile's stacks, those the network sees: s1….tif, s2….tif")],
+    tile: TileName,
+    allow_level_mismatch: Annotated[bool, typer.Option(help="accept pixels of another level or calibration")] = False,
+) -> None:
+    """Write how well each band group of a tile agrees with the text of the mapped class."""
+    from lczmap.mapping.explain import explain_tile as explain
+
+    grid, one = read_tile(grid_file, tile)
+    explain(stacks, checkpoint, probabilities, grid, one, explanation, allow_level_mismatch=allow_level_mismatch)
+
+
+@app.command()
+def mosaic_explanation(
+    grid_file: GridFile,
+    checkpoint: Annotated[Path, typer.Argument(help="the checkpoint that explained the tiles, for the file's tags")],
+    explanation: Out,
+    tiles: Annotated[list[Path], typer.Argument(help="the tiles' explanation.tif")],
+) -> None:
+    """Join the tiles into explanation.tif."""
+    from lczmap.mapping.mosaic import mosaic_explanation as join
+    from lczmap.provenance import map_tags
+
+    join(tiles, read_grid(grid_file), explanation, tags=map_tags(checkpoint))

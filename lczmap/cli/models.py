@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lczmap.cli.app import GridFile, Out, Seed, app, read_grid
+from lczmap.cli.app import GridFile, Out, PatchPx, Seed, app, read_grid
 
 
 @app.command()
@@ -25,8 +25,9 @@ def select_patches(
         Literal["west", "east", "north", "south"] | None, typer.Option(help="half of the city that a teacher teaches")
     ] = None,
     gap: Annotated[int, typer.Option(help="metres between taught and tested cells")] = 320,
+    patch_px: PatchPx = 32,
 ) -> None:
-    """Choose the 32×32 patches of the training areas and split them by polygon."""
+    """Choose the patches of the training areas and split them by polygon."""
     from lczmap.training import patches as selection
 
     grid = read_grid(grid_file)
@@ -34,7 +35,15 @@ def select_patches(
         selection.select_teacher_patches(grid, labels, patches, counts, half=teacher_half, gap_m=gap)
     else:
         selection.select_patches(
-            grid, labels, patches, counts, field=field, validation=validation, test=test, seed=seed
+            grid,
+            labels,
+            patches,
+            counts,
+            field=field,
+            validation=validation,
+            test=test,
+            seed=seed,
+            patch_px=patch_px,
         )
 
 
@@ -50,22 +59,39 @@ def train_model(
     options: Annotated[str, typer.Option(help="keys of the preset to replace, as JSON")] = "{}",
     teacher: Annotated[Path | None, typer.Option(help="probabilities.tif of the teacher")] = None,
     seed: Seed = 47,
+    input_name: Annotated[str | None, typer.Option("--input", help="selection of channels, D1 … D7")] = None,
+    patch_px: PatchPx = 32,
+    further_grid: Annotated[list[Path] | None, typer.Option(help="grid.json of a further city to learn from")] = None,
+    further_patches: Annotated[list[Path] | None, typer.Option(help="its patches.gpkg, in the same order")] = None,
+    further_tiles: Annotated[list[Path] | None, typer.Option(help="its folder of tiles, in the same order")] = None,
+    devices: Annotated[int, typer.Option(help="GPUs to train on; 0: one device, a GPU if there is one", min=0)] = 0,
+    strategy: Annotated[str, typer.Option(help="lightning's strategy for several devices")] = "auto",
 ) -> None:
-    """Train a network on the patches and write its checkpoint."""
+    """Train a network on the patches of one city or several and write its checkpoint."""
+    from lczmap.channels import input_channels
+    from lczmap.training.train import CityPatches, Hardware
     from lczmap.training.train import train_model as train
     from lczmap.views import combine
 
+    grids = [read_grid(path) for path in (grid_file, *(further_grid or []))]
+    tables, folders = [patches, *(further_patches or [])], [tiles, *(further_tiles or [])]
+    if not len(grids) == len(tables) == len(folders):
+        raise ValueError(
+            f"expected --further-grid, --further-patches and --further-tiles equally often, got {len(grids) - 1}, "
+            f"{len(tables) - 1} and {len(folders) - 1} of them"
+        )
     train(
         name=name,
         preset=preset,
         options=json.loads(options),
-        grid=read_grid(grid_file),
-        patches_gpkg=patches,
-        tiles_dir=tiles,
+        cities=[CityPatches(*parts) for parts in zip(grids, tables, folders, strict=True)],
         out_checkpoint=checkpoint,
         views=combine(stack),
+        channels=None if input_name is None else input_channels(input_name),
+        patch_px=patch_px,
         teacher_probabilities=teacher,
         seed=seed,
+        hardware=Hardware(devices=max(devices, 1), strategy=strategy),
     )
 
 
@@ -80,7 +106,7 @@ def list_models() -> None:
 
 
 @app.command()
-def fetch_weights(name: Annotated[str, typer.Argument(help="gul_s2 or sen2lcz")], out: Out) -> None:
+def fetch_weights(name: Annotated[str, typer.Argument(help="gul_s1, gul_s2 or sen2lcz")], out: Out) -> None:
     """Download a public network's weights and check their SHA-256."""
     from lczmap.models.pretrained import fetch_weights as fetch
 
@@ -89,7 +115,7 @@ def fetch_weights(name: Annotated[str, typer.Argument(help="gul_s2 or sen2lcz")]
 
 @app.command()
 def import_weights(
-    name: Annotated[str, typer.Argument(help="gul_s2 or sen2lcz")],
+    name: Annotated[str, typer.Argument(help="gul_s1, gul_s2 or sen2lcz")],
     weights: Annotated[Path, typer.Argument(help="Keras HDF5 weight file")],
     checkpoint: Out,
 ) -> None:
@@ -97,3 +123,55 @@ def import_weights(
     from lczmap.models.pretrained import import_weights as convert
 
     convert(name, weights, checkpoint)
+
+
+@app.command()
+def join_models(
+    checkpoint: Out,
+    members: Annotated[list[Path], typer.Argument(help="checkpoints .safetensors of the members")],
+) -> None:
+    """Join checkpoints into an ensemble: the mean of their probabilities."""
+    from lczmap.models.ensemble import join_models as join
+
+    join(checkpoint, members)
+
+
+@app.command()
+def adapt_model(
+    grid_file: GridFile,
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint .safetensors")],
+    tiles: Annotated[Path, typer.Argument(help="folder of the tiles' stacks")],
+    adapted: Out,
+    stack: Annotated[list[str], typer.Option(help="file name of a stack that is seen, such as s1.tif, s2_summer.tif")],
+    batch_norm: Annotated[bool, typer.Option(help="estimate batch-norm statistics from the city's patches")] = False,
+    prior: Annotated[
+        Literal["trained", "em"], typer.Option(help="class shares: `em` estimates the city's from the probabilities")
+    ] = "trained",
+    allow_level_mismatch: Annotated[bool, typer.Option(help="accept pixels of another level or calibration")] = False,
+    seed: Seed = 47,
+) -> None:
+    """Adapt a checkpoint to a city's pixels, without labels; gives `gul_s1` the statistics of the city's scene."""
+    from lczmap.mapping.adapt import adapt_model as adapt
+
+    adapt(
+        grid=read_grid(grid_file),
+        checkpoint=checkpoint,
+        tiles_dir=tiles,
+        out_checkpoint=adapted,
+        stacks=stack,
+        batch_norm=batch_norm,
+        prior=prior,
+        seed=seed,
+        allow_level_mismatch=allow_level_mismatch,
+    )
+
+
+@app.command()
+def write_card(
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint .safetensors")],
+    card: Out,
+) -> None:
+    """Write what is known of a checkpoint's reliability, as Markdown."""
+    from lczmap.models.cards import write_card as write
+
+    write(checkpoint, card)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,11 +18,14 @@ def assess_map(
     patches: Annotated[Path, typer.Argument(help="patches.gpkg")],
     accuracy: Out,
     seed: Seed = 47,
+    split: Annotated[
+        Literal["test", "all"], typer.Option(help="`all`: every polygon, of a network that learned from other cities")
+    ] = "test",
 ) -> None:
-    """Measure the map on the test polygons."""
+    """Measure the map on the test polygons, or on all."""
     from lczmap.evaluation.accuracy import assess_map as assess
 
-    assess(lcz, probabilities, patches, accuracy, seed=seed)
+    assess(lcz, probabilities, patches, accuracy, split=split, seed=seed)
 
 
 @app.command()

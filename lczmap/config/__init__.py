@@ -1,9 +1,12 @@
 """What a city run computes: every key with its type, unit and default. Nothing here says how or where to run.
 
-configfiles.py reads it from YAML. Snakemake needs it when it parses, so this package imports pydantic only.
+configfiles.py reads it from YAML. Snakemake needs it when it parses, so this package imports pydantic and the
+names of channels only.
 """
 
-from lczmap.config.parts import PRETRAINED, BoundingBox, Map, Model, Simulation, Training
+from lczmap.config.cities import check_apart, check_cities, learned_from
+from lczmap.config.parts import PRETRAINED, Adapt, BoundingBox, Map, Model, Simulation, Training
+from lczmap.config.reproduce import Reproduce
 from lczmap.config.run import Config
 from lczmap.config.section import Section, Sensor
 from lczmap.config.sensors import NAMED_HEIGHTS, NETWORK, ORBIT_KINDS, SEASONS, Sentinel1, Sentinel2
@@ -14,14 +17,19 @@ __all__ = [
     "ORBIT_KINDS",
     "PRETRAINED",
     "SEASONS",
+    "Adapt",
     "BoundingBox",
     "Config",
     "Map",
     "Model",
+    "Reproduce",
     "Section",
     "Sensor",
     "Sentinel1",
     "Sentinel2",
     "Simulation",
     "Training",
+    "check_apart",
+    "check_cities",
+    "learned_from",
 ]

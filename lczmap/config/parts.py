@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import difflib
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from lczmap.channels import channel_sensor, input_channels
 from lczmap.config.section import Name, Section, Sensor
 
-PRETRAINED = ("gul_s2", "sen2lcz")
-"""Networks whose weights are public: they need no training areas."""
+PRETRAINED: dict[str, tuple[Sensor, ...]] = {
+    "gul_s2": ("sentinel-2",),
+    "gul_s1": ("sentinel-1",),
+    "sen2lcz": ("sentinel-2",),
+}
+"""Networks whose weights are public, and what they see: they need no training areas."""
+ENSEMBLE = "ensemble"
+"""`model.name` of the mean of other networks."""
+FOREST = "wudapt_rf"
+"""`model.name` of the random forest."""
+ARCHITECTURES = (
+    *("bp_lcz_eb_cnn", "bp_lcz_eb_cnn_large", "bp_lcz_exvit", "cnn_yoo", "convnext_tiny", "densenet121", "eb_cnn"),
+    *("eb_cnn_large", "exvit", "fusion", "gul_s1", "gul_s2", "lcznet", "mscnn", "resnet50", "resnext50", "rsnnet"),
+    *("sen2lcz", FOREST, ENSEMBLE),
+)
+"""All that `model.name` can be: the networks of `lczmap list-models`, and the ensemble."""
+WITHOUT_PRIOR = ("gul_s1", "gul_s2")
+"""Public networks whose authors do not say how frequent the classes were that they were trained on."""
+SENSORS: tuple[Sensor, ...] = ("sentinel-1", "sentinel-2")
+
+
+def _known_input(value: str | None) -> str | None:
+    if value is not None:
+        input_channels(value)
+    return value
+
+
+def _known_architecture(value: str) -> str:
+    if value not in ARCHITECTURES:
+        close = difflib.get_close_matches(value, ARCHITECTURES, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(ARCHITECTURES)}"
+        raise ValueError(f"unknown network; {hint}")
+    return value
+
+
+InputName = Annotated[str | None, AfterValidator(_known_input)]
 
 
 class BoundingBox(Section):
@@ -37,6 +73,9 @@ class Map(Section):
     """Pixel size of the map in metres, a multiple of 10: one patch is classified per map pixel."""
     tile_px: int = Field(default=2000, ge=100)
     """Width of a processing block in 10 m pixels; the map does not depend on it."""
+    explanation: bool = False
+    """Also write explanation.tif: how well each band group agrees with the mapped class's text, the cosine -1..1 of
+    the group's features and its prompt. Of networks with text (`bp_lcz_…`)."""
 
 
 class Training(Section):
@@ -48,6 +87,11 @@ class Training(Section):
     """Training areas: WUDAPT KML/KMZ, GeoPackage, GeoJSON or shapefile. The simulated city brings its own."""
     field: str | None = None
     """Attribute that holds the class, where the file has several candidates."""
+    cities: Literal["own", "others"] = "own"
+    """`own`: a city's networks learn from its own areas; `others`: from those of all other cities of one call, and the
+    city's own areas all test (leave one city out)."""
+    patch_px: int = Field(default=32, ge=8, le=48, multiple_of=2)
+    """Width of the patches in 10 m pixels: 32 as in So2Sat LCZ42, 48 as RSNNet and LCZNet see."""
     validation: float = Field(default=0.15, ge=0, lt=0.5)
     """Share of each class's polygons that is kept for validation."""
     test: float = Field(default=0.25, ge=0, lt=0.5)
@@ -57,16 +101,27 @@ class Training(Section):
     half: Literal["west", "east", "north", "south"] = "west"
     """With labels `teacher`: the half of the city that is taught; the other half tests."""
     gap_m: int = Field(default=320, ge=0)
-    """With labels `teacher`: distance between taught and tested cells in metres; 320 keeps patches apart."""
+    """With labels `teacher`: distance between taught and tested cells in metres; a patch's width (320 for 32 px) keeps
+    patches apart."""
     seed: int = Field(default=47, ge=0)
     """Seed of the split and of the training (47: Lan et al., BP-LCZ)."""
+
+
+class Adapt(Section):
+    """How a network is fitted to the city's own pixels before it maps them; no labels are needed."""
+
+    batch_norm: bool = False
+    """Take the statistics of batch normalisation from the city's pixels."""
+    prior: Literal["trained", "em"] = "trained"
+    """`em`: estimate the classes' shares in the city (Saerens et al. 2002) and weigh the probabilities by them;
+    `trained`: leave them as the network learned them."""
 
 
 class Model(Section):
     """One network."""
 
-    name: Name = "bp_lcz_eb_cnn"
-    """Architecture; `lczmap list-models` names them."""
+    name: Annotated[Name, AfterValidator(_known_architecture)] = "bp_lcz_eb_cnn"
+    """Architecture; `lczmap list-models` names them. `ensemble`: the mean of `members`."""
     id: Name | None = None
     """Name of its folder; defaults to `name`. Needed where one architecture is used twice."""
     preset: Name | None = None
@@ -75,6 +130,12 @@ class Model(Section):
     """Keys of the preset to replace."""
     sensors: tuple[Sensor, ...] = ("sentinel-1", "sentinel-2")
     """What the network sees."""
+    input: InputName = None
+    """A named selection of channels, D1 to D7 of Zhou et al. (2022), which replaces `sensors`: D1 radar, D2 optical, D3
+    to D7 both. Radar but VH and VV needs `sentinel1.channels: rsnnet9`."""
+    members: tuple[Name, ...] = ()
+    """With the name `ensemble`: the networks of this run, by their folder names, whose probabilities are averaged."""
+    adapt: Adapt = Adapt()
     checkpoint: str | None = None
     """A trained checkpoint of ours (.safetensors) to load instead of training."""
     weights: str | None = None
@@ -91,6 +152,32 @@ class Model(Section):
         return self.name in PRETRAINED
 
     @property
+    def is_ensemble(self) -> bool:
+        """True for the mean of other networks."""
+        return self.name == ENSEMBLE
+
+    @property
     def is_trained(self) -> bool:
         """True where the run trains it."""
-        return not self.is_pretrained and self.checkpoint is None
+        return not self.is_pretrained and not self.is_ensemble and self.checkpoint is None
+
+    @property
+    def is_adapted(self) -> bool:
+        """True where it is fitted to the city; gul_s1 always is: its authors normalise by each scene's statistics."""
+        return self.name == "gul_s1" or self.adapt != Adapt()
+
+    @property
+    def has_text(self) -> bool:
+        """True for the networks that compare band groups with text."""
+        return self.name.startswith("bp_lcz_")
+
+    @property
+    def wanted_sensors(self) -> tuple[Sensor, ...]:
+        """What it sees where its scenes exist, Sentinel-1 first; nothing for an ensemble, whose members see."""
+        if self.is_ensemble:
+            return ()
+        if self.is_pretrained:
+            return PRETRAINED[self.name]
+        if self.input is None:
+            return self.sensors
+        return tuple(s for s in SENSORS if s in {channel_sensor(c) for c in input_channels(self.input)})

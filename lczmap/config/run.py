@@ -8,7 +8,9 @@ from typing import Self
 
 from pydantic import field_validator, model_validator
 
-from lczmap.config.parts import PRETRAINED, BoundingBox, Map, Model, Simulation, Training
+from lczmap.config.networks import network_problems
+from lczmap.config.parts import PRETRAINED, SENSORS, BoundingBox, Map, Model, Simulation, Training
+from lczmap.config.reproduce import Reproduce
 from lczmap.config.section import Name, Section, Sensor
 from lczmap.config.sensors import NETWORK, SEASONS, Sentinel1, Sentinel2
 
@@ -34,10 +36,14 @@ class Config(Section):
     """Further networks that map the same city: names, or sections like `model`."""
     allow_level_mismatch: bool = False
     """Let a network see pixels of another processing level or calibration than it was trained on."""
+    reproduce: Reproduce | None = None
+    """A paper's table to run on So2Sat LCZ42: `snakemake reproduce`. Its keys: docs/reproduction.md."""
 
     @field_validator("compare", mode="before")
     @classmethod
     def _names_are_models(cls, value: object) -> object:
+        if isinstance(value, (str, dict)):
+            raise ValueError("expected a list of networks, such as [gul_s2]")
         if isinstance(value, (list, tuple)):
             return tuple({"name": item} if isinstance(item, str) else item for item in value)
         return value
@@ -54,13 +60,21 @@ class Config(Section):
             yield f"expected `end` on or after `start`, got {self.start} and {self.end}"
         yield from self._source_problems()
         for model in self.models:
-            if not self.sensors_of(model):
+            if not model.is_ensemble and not self.sensors_of(model):
                 yield f"the network {model.key!r} sees no sensor; `sentinel1.use` is off"
-        keys = [m.key for m in self.models]
-        if len(set(keys)) != len(keys):
-            yield f"two networks share a name in {keys}; give one of them an `id`"
-        if any(m.is_trained for m in self.models):
-            yield from self._label_problems()
+        yield from network_problems(self.models, self.sentinel1, self.sentinel2)
+        if self.map.explanation and not any(m.has_text for m in self.models):
+            yield (
+                f"`map.explanation` needs a network with text (bp_lcz_…), the run has {[m.name for m in self.models]}; "
+                "add one, or set it to false"
+            )
+        if self.training.labels == "teacher":
+            yield from self._teacher_problems()
+        elif self.training.cities == "own" and not self.has_labels and any(m.is_trained for m in self.models):
+            yield (
+                f"the network {self.model.name!r} needs training areas: set `training.areas`, or choose a public "
+                f"network ({', '.join(PRETRAINED)}) as `model.name`"
+            )
 
     def _source_problems(self) -> Iterator[str]:
         sections: dict[str, Sentinel1 | Sentinel2] = {"sentinel2": self.sentinel2}
@@ -79,7 +93,7 @@ class Config(Section):
             yield "`sentinel2.source: gcs` holds L1C only; set `sentinel2.level: L1C`, or another source"
         if self.sentinel2.level == "L2A" and not self.allow_level_mismatch:
             for model in self.models:
-                if model.is_pretrained:
+                if "sentinel-2" in PRETRAINED.get(model.name, ()):
                     yield (
                         f"the public network {model.name!r} was trained on L1C (top-of-atmosphere reflectance) and "
                         "`sentinel2.level` is L2A (surface reflectance): use a source of L1C, such as `gcs`, or accept "
@@ -117,15 +131,21 @@ class Config(Section):
             if getattr(radar, key) != Sentinel1.model_fields[key].default:
                 yield f"`sentinel1.{key}` is for `sentinel1.source: slc`; the source is {radar.source}"
 
-    def _label_problems(self) -> Iterator[str]:
-        if self.training.labels == "teacher":
-            teachers = [m.key for m in self.compare if not m.is_trained]
-            if self.training.teacher not in teachers:
-                yield f"`training.teacher` must be a ready network of `compare` {teachers}, got {self.training.teacher}"
-        elif self.training.areas is None and self.sentinel2.source != "simulate":
+    def _teacher_problems(self) -> Iterator[str]:
+        training = self.training
+        patch_m = 10 * training.patch_px  # pixels of 10 m
+        teachers = [m.key for m in self.compare if not any(n.is_trained for n in (m, *self.members_of(m)))]
+        if training.cities == "others":
+            yield "`training.cities: others` learns from the areas of other cities; set `training.labels: areas`"
+        if training.teacher not in teachers:
             yield (
-                f"the network {self.model.name!r} needs training areas: set `training.areas`, or choose a public "
-                f"network ({', '.join(PRETRAINED)}) as `model.name`"
+                f"`training.teacher` must be a ready network of `compare` {teachers} (a public one, or one with a "
+                f"`checkpoint`), got {training.teacher}"
+            )
+        if training.gap_m < patch_m:
+            yield (
+                f"`training.gap_m` keeps taught and tested patches apart: expected at least their width of {patch_m} m "
+                f"({training.patch_px} px), got {training.gap_m} m; set `training.gap_m: {patch_m}`"
             )
 
     @property
@@ -136,7 +156,18 @@ class Config(Section):
     @property
     def sees_radar(self) -> bool:
         """True where a network of the run sees Sentinel-1."""
-        return any(self.sensors_of(m) != ("sentinel-2",) for m in self.models)
+        return any("sentinel-1" in self.sensors_of(m) for m in self.models)
+
+    @property
+    def learns_from_radar(self) -> bool:
+        """True where a network that the run trains sees Sentinel-1."""
+        return any("sentinel-1" in self.sensors_of(m) for m in self.models if m.is_trained)
+
+    @property
+    def has_labels(self) -> bool:
+        """True where the city has training areas, its own or those of the simulation."""
+        labelled = self.training.areas is not None or self.sentinel2.source == "simulate"
+        return labelled and self.training.labels == "areas"
 
     def stack_views(self, sensor: Sensor) -> tuple[str, ...]:
         """Return the names of a sensor's views: the seasons, the radar dates, or one without a name."""
@@ -147,10 +178,27 @@ class Config(Section):
         return ("",)
 
     def sensors_of(self, model: Model) -> tuple[Sensor, ...]:
-        """Return what a network sees in this run; the public networks see Sentinel-2 alone."""
-        if model.is_pretrained:
-            return ("sentinel-2",)
-        return tuple(s for s in model.sensors if s != "sentinel-1" or self.sentinel1.use != "off")
+        """Return what a network sees in this run, an ensemble what its members see."""
+        wanted = {s for m in (model, *self.members_of(model)) for s in m.wanted_sensors}
+        if self.sentinel1.use == "off":
+            wanted -= {"sentinel-1"}
+        return tuple(s for s in SENSORS if s in wanted)
+
+    def members_of(self, model: Model) -> tuple[Model, ...]:
+        """Return the networks that an ensemble joins; none of another network."""
+        return tuple(m for m in self.models if model.is_ensemble and m.key in model.members and not m.is_ensemble)
+
+    def is_public(self, model: Model) -> bool:
+        """True for a public network, and for an ensemble with one: what its authors say of it goes with the map."""
+        return any(m.is_pretrained for m in (model, *self.members_of(model)))
+
+    def learns_elsewhere(self, model: Model) -> bool:
+        """True where this run teaches a network nothing of the city's own areas, so that all of them may test it.
+
+        Of a ready checkpoint it is not known where it learned.
+        """
+        ready = any(m.checkpoint is not None for m in (model, *self.members_of(model)))
+        return self.training.cities == "others" and not ready
 
     @property
     def period(self) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lczmap.classes import CLASSES, NODATA_CODE
 from lczmap.evaluation import metrics
 from lczmap.evaluation.bootstrap import LEVEL, RESAMPLES, totals_by_group
-from lczmap.evaluation.records import Report, estimate, majority_baseline, read_split, write_report
+from lczmap.evaluation.records import ALL, Report, estimate, majority_baseline, read_split, write_report
 from lczmap.raster import read_cells, read_class_map
 from lczmap.training.patches import PatchTable
 
@@ -24,6 +24,7 @@ _NOTE = (
     "confusion of built and natural classes; OAw gives partial credit and is to be read beside its chance line, the "
     "OAw of an unrelated map with the same class shares. The calibration error is optimistic on chosen polygons."
 )
+_SPLIT_TEXT = {ALL: "all polygons; this run taught the network none of them"}
 _FIGURES = {
     "oa": metrics.overall_accuracy,
     "aa": metrics.average_accuracy,
@@ -46,9 +47,9 @@ def assess_map(
 ) -> Report:
     """Write accuracy.json: the map against the reference patches of one split; returns what was written.
 
-    Every figure has its 95 % interval from resampling polygons with `seed`. Reference cells where the map has
-    nodata are counted and left out. ValueError when the two rasters or the patches do not fit together, or no
-    reference cell is mapped.
+    `split` may be `all`, for a network that this run taught nothing of the city. Every figure has its 95 % interval
+    from resampling polygons with `seed`. Reference cells where the map has nodata are counted and left out. ValueError
+    when the two rasters or the patches do not fit together, or no reference cell is mapped.
     """
     codes, geobox = read_class_map(lcz_path)
     probabilities, _ = read_cells(probabilities_path, expected=geobox)
@@ -63,7 +64,7 @@ def assess_map(
     kept = patches.of(valid)
     confidence = probabilities[mapped[valid] - 1, kept.row, kept.col]
     report = {
-        "what": f"accuracy on reference polygons ({split} split by polygon)",
+        "what": f"accuracy on reference polygons ({_SPLIT_TEXT.get(split, f'{split} split by polygon')})",
         "note": _NOTE,
         "split": split,
         "unmapped_cells": int((~valid).sum()),

@@ -73,7 +73,7 @@ def bootstrap_interval(
     groups = len(totals)
     if groups < 2:
         return Interval(float("nan"), float("nan"), level, groups, 1.0)
-    flat = totals.reshape(groups, -1)
+    flat = totals.reshape(groups, -1).astype(np.float64)  # counts stay exact, and matrix products of floats are fast
     draws = np.random.default_rng(seed)
     shares = np.full(groups, 1 / groups)
     replicates = np.array(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from odc.geo.geobox import GeoBox
 
 from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES, palette
 from lczmap.files import replacing
+from lczmap.provenance import RELIABILITY_TAG
 from lczmap.raster import Float, band_names, read_class_map, read_onto, read_tags
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ _WIDE = 1.7  # width over height from which panels are stacked
 _PANEL, _LONGEST = 5.0, 8.0  # side of a square panel, to whose area others are scaled, and the longest side
 _LEFT, _TOP, _BOTTOM, _GAP = 0.8, 0.75, 0.6, 0.4  # margins, and the space between panels
 _LEGEND_WIDTH, _LEGEND_HEIGHT = 2.4, 4.6
+_NOTE_LINE, _NOTE_CHARACTERS = 0.15, 19  # height of a line of the note below, and its characters per inch
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -55,7 +58,8 @@ def draw_map(
     """Draw a map with legend, coordinates and scale bar as PNG.
 
     `rgb_stack_paths` are the tiles' Sentinel-2 stacks for an RGB quick-look beside the map; `truth_path` is a raster
-    of codes 1..17 of any pixel size for a third panel. Nodata is transparent on a white page.
+    of codes 1..17 of any pixel size for a third panel. Nodata is transparent on a white page. What the map's tags say
+    of its network's reliability stands below.
     """
     codes, geobox = read_class_map(lcz_path)
     panels = [Panel("Local Climate Zones", class_colors(codes))]
@@ -64,9 +68,11 @@ def draw_map(
     if truth_path is not None:
         truth = np.nan_to_num(read_onto(truth_path, geobox, resampling="nearest"), nan=NODATA_CODE)
         panels.append(Panel(truth_title, class_colors(truth.astype(np.uint8))))
-    sensors = read_tags(lcz_path).get("LCZMAP_SENSORS", "")
+    tags = read_tags(lcz_path)
+    sensors = tags.get("LCZMAP_SENSORS", "")
     made_from = "" if not sensors or " " in sensors else f" (from {sensors.title()} alone)"
-    figure = _figure(panels, geobox, class_shares(codes), title + made_from)
+    note = tags.get(RELIABILITY_TAG, "")
+    figure = _figure(panels, geobox, class_shares(codes), title=title + made_from, note=note)
     with replacing(out_png) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, facecolor="white")
 
@@ -116,8 +122,10 @@ def _quick_look(stack_paths: Sequence[Path], geobox: GeoBox) -> Float:
     return out
 
 
-def _figure(panels: Sequence[Panel], geobox: GeoBox, shares: npt.NDArray[np.float64], title: str) -> Figure:
-    """Lay panels out in a row, or in a column where the map is wide, with the legend on the right."""
+def _figure(
+    panels: Sequence[Panel], geobox: GeoBox, shares: npt.NDArray[np.float64], *, title: str, note: str
+) -> Figure:
+    """Lay panels out in a row, or in a column where the map is wide, with the legend on the right, a note below."""
     from matplotlib.figure import Figure
 
     rows, cols = geobox.shape
@@ -126,8 +134,10 @@ def _figure(panels: Sequence[Panel], geobox: GeoBox, shares: npt.NDArray[np.floa
     down, across = (len(panels), 1) if cols / rows > _WIDE else (1, len(panels))
     legend_left = _LEFT + across * (width + _GAP)
     body = max(down * (height + _GAP) - _GAP, _LEGEND_HEIGHT)
-    page = (legend_left + _LEGEND_WIDTH, _TOP + body + _BOTTOM)
+    note_lines = textwrap.wrap(note, int(_NOTE_CHARACTERS * (legend_left + _LEGEND_WIDTH - _LEFT)))
+    page = (legend_left + _LEGEND_WIDTH, _TOP + body + _BOTTOM + _NOTE_LINE * len(note_lines))
     figure = Figure(figsize=page)
+    figure.text(_LEFT / page[0], 0.08 / page[1], "\n".join(note_lines), va="bottom", fontsize=7, color="0.35")
     figure.text(0.5, 1 - 0.2 / page[1], title, ha="center", va="center", fontsize=13, fontweight="bold")
 
     def add_axes(left: float, top: float, width: float, height: float) -> Axes:

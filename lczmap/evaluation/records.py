@@ -18,15 +18,18 @@ from lczmap.files import write_json
 from lczmap.training.patches import PatchTable, read_patch_table
 
 Report = Mapping[str, Any]
+ALL = "all"
+"""The polygons of every split: they test a network that learned from other cities."""
 
 
 def read_split(path: Path, split: str, *, shape: tuple[int, int]) -> PatchTable:
     """Read the patches of one split from patches.gpkg; `shape` is the map's rows and columns.
 
-    ValueError for a missing or other file, a patch outside the map, or a split without patches.
+    The split `all` are the patches of every polygon, those that were dropped between splits too. ValueError for a
+    missing or other file, a patch outside the map, or a split without patches.
     """
     table = read_patch_table(path, shape=shape)
-    patches = table.of(split)
+    patches = table if split == ALL else table.of(split)
     if not len(patches):
         raise ValueError(
             f"{path}: expected patches of the split {split!r}, the table has {sorted(set(table.split.tolist()))}; add "

@@ -15,7 +15,7 @@ from lczmap.files import write_text
 Report = Mapping[str, Any]
 
 _ACCURACY_NOTE = (
-    "Overall accuracy on the reference polygons of the test split, in brackets its 95 % interval over polygons; mean ± "
+    "Overall accuracy on the reference polygons used for testing, in brackets its 95 % interval over polygons; mean ± "
     "standard deviation over the cities."
 )
 

@@ -1,4 +1,4 @@
-"""Join the tiles' probabilities into the city's two maps: probabilities and classes."""
+"""Join the tiles into the city's maps: probabilities and classes, and what speaks for the classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from lczmap.classes import NODATA_CODE, NUM_CLASSES
 from lczmap.grid import Grid, Tile, aoi_cells, tile_cells, tiles
-from lczmap.raster import Float, read_cells, write_class_map, write_probabilities
+from lczmap.raster import Float, band_names, read_cells, write_class_map, write_parts, write_probabilities
 
 
 def mosaic(
@@ -32,7 +32,7 @@ def mosaic(
     codes = np.full(grid.cells_shape, NODATA_CODE, np.uint8)
 
     def parts() -> Iterator[tuple[tuple[slice, slice], Float]]:
-        for tile, probabilities in _read_tiles(tile_paths, grid):
+        for tile, probabilities in _read_tiles(tile_paths, grid, NUM_CLASSES):
             cells = tile_cells(grid, tile)
             codes[cells] = most_probable_code(probabilities)
             yield cells, probabilities
@@ -46,6 +46,25 @@ def mosaic(
     gaps = float((codes[aoi_cells(grid)] == NODATA_CODE).mean())
     write_class_map(out_classes, codes, grid.cell_geobox, tags={**(tags or {}), "LCZMAP_GAPS": f"{gaps:.2%}"})
     return gaps
+
+
+def mosaic_explanation(
+    tile_paths: Sequence[Path], grid: Grid, out_path: Path, *, tags: Mapping[str, str] | None = None
+) -> None:
+    """Write explanation.tif of the whole city from the tiles' files (explain.py), whose band names must agree.
+
+    Tiles are placed as `mosaic` places them. ValueError as there, and for tiles with other bands.
+    """
+    names = band_names(tile_paths[0])
+    for path in tile_paths:
+        if band_names(path) != names:
+            raise ValueError(
+                f"{path}: expected the band groups {names} of {tile_paths[0]}, got {band_names(path)}; explain all "
+                "tiles with one network"
+            )
+    tiles_found = _read_tiles(tile_paths, grid, len(names))
+    parts = ((tile_cells(grid, tile), support) for tile, support in tiles_found)
+    write_parts(out_path, parts, grid.cell_geobox, names=names, tags=tags)
 
 
 def most_probable_code(probabilities: Float) -> npt.NDArray[np.uint8]:
@@ -69,22 +88,22 @@ def describe(geobox: GeoBox) -> str:
     return f"{rows} × {cols} of {transform.a:g} m at ({transform.c:.0f}, {transform.f:.0f}) in {crs}"
 
 
-def _read_tiles(tile_paths: Sequence[Path], grid: Grid) -> Iterator[tuple[Tile, Float]]:
+def _read_tiles(tile_paths: Sequence[Path], grid: Grid, bands: int) -> Iterator[tuple[Tile, Float]]:
     tile_at = {_corner(tile_cell_geobox(grid, tile)): tile for tile in tiles(grid)}
     path_of: dict[Tile, Path] = {}
     for path in tile_paths:
-        probabilities, geobox = read_cells(path)
+        cells, geobox = read_cells(path)
         tile = tile_at.get(_corner(geobox))
-        if tile is None or len(probabilities) != NUM_CLASSES or geobox != tile_cell_geobox(grid, tile):
+        if tile is None or len(cells) != bands or geobox != tile_cell_geobox(grid, tile):
             raise ValueError(
-                f"{path}: expected {NUM_CLASSES} bands on a tile of the city grid ({len(tile_at)} tiles of "
-                f"{grid.tile_px} px in {grid.crs}), got {len(probabilities)} bands, {describe(geobox)}; classify the "
+                f"{path}: expected {bands} bands on a tile of the city grid ({len(tile_at)} tiles of "
+                f"{grid.tile_px} px in {grid.crs}), got {len(cells)} bands, {describe(geobox)}; classify the "
                 "tile again with this grid"
             )
         if tile in path_of:
             raise ValueError(f"{path}: tile {tile.name} was already given by {path_of[tile]}; give each tile once")
         path_of[tile] = path
-        yield tile, probabilities
+        yield tile, cells
     missing = [tile.name for tile in tiles(grid) if tile not in path_of]
     if missing:
         raise ValueError(

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 
-from lczmap.channels import CHANNEL_SETS, ChannelSet
-from lczmap.grid import HALO_PX, PATCH_PX, Grid, Tile, patch_start, tile_cells, tile_geobox, tiles
+from lczmap.channels import CHANNEL_SETS, ChannelSet, channel_sensor
+from lczmap.grid import HALO_PX, PATCH_PX, Grid, Tile, check_patch_px, patch_start, tile_cells, tile_geobox, tiles
 from lczmap.raster import Float, read_stack
 from lczmap.training.patches import PatchTable
 from lczmap.views import ABSENT, PIXEL_STATE, SENSORS, View, combine, sensor_of_stack, stack_file
@@ -95,16 +95,17 @@ def gather_patches(
     channels: Sequence[str],
     *,
     view: View | None = None,
+    patch_px: int = PATCH_PX,
     max_bytes: int = MAX_BYTES,
 ) -> Float:
-    """Return the patches of a table, float32 (N, C, 32, 32) in physical units, NaN where missing.
+    """Return the patches of a table, float32 (N, C, patch_px, patch_px) in physical units, NaN where missing.
 
     `channels` are looked up by name in the stacks of `view` (default s1.tif and s2.tif) in `tiles_dir`/<tile>, which
-    hold core and halo. Memory is
-    that of the result and one tile's window; ValueError when the result would exceed `max_bytes`, or a stack lacks
-    a channel or lies on another grid.
+    hold core and halo. Memory is that of the result and one tile's window; ValueError when the result would exceed
+    `max_bytes`, a patch the halo, or a stack lacks a channel or lies on another grid.
     """
-    shape = (len(table), len(channels), PATCH_PX, PATCH_PX)
+    check_patch_px(patch_px)
+    shape = (len(table), len(channels), patch_px, patch_px)
     size = 4 * int(np.prod(shape))
     if size > max_bytes:
         raise ValueError(
@@ -126,16 +127,17 @@ def gather_patches(
 
 
 def usable(patches: Float, *, cell_px: int, max_missing: float = 0.25) -> npt.NDArray[np.bool_]:
-    """Return (N,), True for patches that the classifier would accept too.
+    """Return (N,), True for those patches (N, C, size, size) that the classifier would accept too.
 
     Refused are patches with a pixel of the cell itself missing in any channel, or more than `max_missing` of all
     pixels.
     """
-    start = PATCH_PX // 2 - cell_px // 2
-    cell = slice(max(start, 0), min(start + cell_px, PATCH_PX))
+    size = patches.shape[-1]
+    start = size // 2 - cell_px // 2
+    cell = slice(max(start, 0), min(start + cell_px, size))
     accepted = np.empty(len(patches), np.bool_)
     for i, patch in enumerate(patches):
-        missing = np.isnan(patch).any(axis=0)  # (32, 32)
+        missing = np.isnan(patch).any(axis=0)  # (size, size)
         accepted[i] = not missing[cell, cell].any() and missing.mean() <= max_missing
     return accepted
 
@@ -151,14 +153,15 @@ def _fill_from_tile(
     channels: Sequence[str],
     view: View,
 ) -> None:
-    """Fill the `members` of `patches` (N, C, 32, 32), which all lie in one tile."""
-    top = np.array([patch_start(int(r), grid.cell_px) for r in table.row[members]]) - tile.row + HALO_PX
-    left = np.array([patch_start(int(c), grid.cell_px) for c in table.col[members]]) - tile.col + HALO_PX
-    window = (slice(top.min(), top.max() + PATCH_PX), slice(left.min(), left.max() + PATCH_PX))
+    """Fill the `members` of `patches` (N, C, size, size), which all lie in one tile."""
+    size = patches.shape[-1]
+    top = np.array([patch_start(int(r), grid.cell_px, size) for r in table.row[members]]) - tile.row + HALO_PX
+    left = np.array([patch_start(int(c), grid.cell_px, size) for c in table.col[members]]) - tile.col + HALO_PX
+    window = (slice(top.min(), top.max() + size), slice(left.min(), left.max() + size))
     for sensor, wanted in _by_sensor(channels).items():
         pixels = _read_window(folder / view[sensor], list(wanted), window, tile_geobox(grid, tile)[window])
         for member, r, c in zip(members, top - window[0].start, left - window[1].start, strict=True):
-            patches[member, list(wanted.values())] = pixels[:, r : r + PATCH_PX, c : c + PATCH_PX]
+            patches[member, list(wanted.values())] = pixels[:, r : r + size, c : c + size]
 
 
 def _read_window(path: Path, channels: list[str], window: tuple[slice, slice], expected: GeoBox) -> Float:
@@ -174,20 +177,16 @@ def _read_window(path: Path, channels: list[str], window: tuple[slice, slice], e
         raise ValueError(
             f"{path}: expected {tuple(expected.shape)} pixels at {tuple(expected.transform)[2:6:3]} in {expected.crs}, "
             f"got {tuple(stack.geobox.shape)} at {tuple(stack.geobox.transform)[2:6:3]} in {stack.geobox.crs}; make "
-            "the stack again with this grid"
+            "the stack again with this grid and version: `snakemake --forcerun stack_sentinel1 stack_sentinel2`"
         )
     return stack.pixels[[stack.channels.index(c) for c in channels]]
 
 
 def _by_sensor(channels: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
-    """Return sensor -> channel -> its position in `channels`."""
-    sensor_of = {channel: s.sensor for s in CHANNEL_SETS.values() for channel in s.channels}
-    unknown = [c for c in channels if c not in sensor_of]
-    if unknown:
-        raise ValueError(f"unknown channels {unknown}; known: {list(sensor_of)}")
+    """Return sensor -> channel -> its position in `channels`; ValueError for an unknown channel."""
     result: dict[str, dict[str, int]] = {}
     for position, channel in enumerate(channels):
-        result.setdefault(sensor_of[channel], {})[channel] = position
+        result.setdefault(channel_sensor(channel), {})[channel] = position
     return result
 
 

@@ -1,4 +1,4 @@
-"""The table of labelled patches: one 32×32 patch per map cell whose centre a training area (or a teacher) labels."""
+"""The table of labelled patches: one patch per map cell whose centre a training area (or a teacher) labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from lczmap.aoi import to_lonlat
 from lczmap.classes import NUM_CLASSES, index_to_code
 from lczmap.files import replacing, write_json
-from lczmap.grid import Grid, aoi_cells
+from lczmap.grid import PATCH_PX, Grid, aoi_cells, check_patch_px
 from lczmap.raster import read_cells
 from lczmap.training.areas import Areas, read_areas
 from lczmap.training.counts import PatchCounts, count_patches, count_teacher_patches
@@ -65,14 +65,16 @@ def select_patches(
     validation: float,
     test: float,
     seed: int,
+    patch_px: int = PATCH_PX,
     field: str | None = None,
 ) -> PatchCounts:
     """Write the patches of training areas with their splits (GeoPackage of cell centres), and their counts (JSON).
 
     A cell inside the AOI belongs to the polygon that holds its centre; cells in polygons of different classes are
-    left out and counted. Polygons are split (splits.py), `validation` and `test` are their shares; patches that
-    overlap another split's are kept in the table as `dropped`. ValueError when no cell has a label.
+    left out and counted. Polygons are split (splits.py), `validation` and `test` are their shares; patches of
+    `patch_px` that overlap another split's are kept in the table as `dropped`. ValueError when no cell has a label.
     """
+    check_patch_px(patch_px)
     areas = read_areas(areas_path, field=field)
     owner, contested = cells_of_areas(areas.to_crs(grid.crs), grid)
     row, col = np.nonzero(owner >= 0)
@@ -86,7 +88,7 @@ def select_patches(
     used = np.unique(polygon)
     split_of = np.full(len(areas.codes), DROPPED, dtype="<U10")
     split_of[used] = split_polygons(areas.codes[used], validation=validation, test=test, seed=seed)
-    splits = drop_overlapping(row, col, split_of[polygon], cell_px=grid.cell_px)
+    splits = drop_overlapping(row, col, split_of[polygon], cell_px=grid.cell_px, patch_px=patch_px)
     table = PatchTable(row, col, areas.codes[polygon].astype(np.int64), polygon + 1, splits)
     counts = count_patches(
         table.code,
@@ -107,8 +109,9 @@ def select_teacher_patches(
     """Write every cell that a teacher has mapped: one `half` of the map to learn from, the other to test.
 
     `probabilities_path` holds the teacher's 17 probabilities on the grid's cells; `code` is its most probable class.
-    Taught cells lie at least `gap_m` metres from every tested cell, centre to centre (320 m keeps patches apart);
-    the cells between are `dropped`. There is no validation split. ValueError for another grid or an empty half.
+    Taught cells lie at least `gap_m` metres from every tested cell, centre to centre (a patch's width keeps patches
+    apart); the cells between are `dropped`. There is no validation split. ValueError for another grid or an empty
+    half.
     """
     probabilities, _ = read_cells(probabilities_path, expected=grid.cell_geobox)
     if len(probabilities) != NUM_CLASSES:

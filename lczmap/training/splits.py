@@ -1,7 +1,7 @@
 """Who learns and who tests: splits by polygon, and no shared pixel between splits. Pure arithmetic.
 
-Cells of one polygon resemble each other and their 320 m patches overlap, so a split by patch would test on what was
-taught. Polygons are split, and a patch whose footprint meets one of another split is dropped.
+Cells of one polygon resemble each other and their patches (320 m wide, or more) overlap, so a split by patch would
+test on what was taught. Polygons are split, and a patch whose footprint meets one of another split is dropped.
 """
 
 from __future__ import annotations

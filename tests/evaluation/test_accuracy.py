@@ -65,6 +65,14 @@ def test_cells_of_the_test_split_are_counted(report):
     assert report["what"] == "accuracy on reference polygons (test split by polygon)"
 
 
+def test_all_polygons_test_a_network_that_learned_elsewhere(tmp_path, codes):
+    write_patches(tmp_path / "patches.gpkg", PATCHES)
+    report = assess_map(*write_maps(tmp_path, codes), tmp_path / "patches.gpkg", tmp_path / "a.json", split="all")
+    assert (report["cells"], report["polygons"], report["unmapped_cells"]) == (8, 4, 1)  # the taught and the dropped
+    assert report["oa"]["value"] == pytest.approx(4 / 8)  # the map says 14 where polygon 4 says 1
+    assert report["what"] == "accuracy on reference polygons (all polygons; this run taught the network none of them)"
+
+
 def test_figures_are_those_of_the_cells(report):
     assert report["oa"]["value"] == pytest.approx(4 / 6, abs=1e-6)
     assert report["aa"]["value"] == pytest.approx((2 / 3 + 1 + 0) / 3, abs=1e-6)

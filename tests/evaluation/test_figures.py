@@ -17,8 +17,8 @@ def grid_of(rows: int, cols: int) -> Grid:
     return Grid("EPSG:32633", west, north, 10 * cols, 10 * rows, 10, 200, aoi)
 
 
-def write_map(folder: Path, codes: np.ndarray) -> Path:
-    write_class_map(folder / "lcz.tif", codes, grid_of(*codes.shape).cell_geobox, tags={})
+def write_map(folder: Path, codes: np.ndarray, **tags: str) -> Path:
+    write_class_map(folder / "lcz.tif", codes, grid_of(*codes.shape).cell_geobox, tags=tags)
     return folder / "lcz.tif"
 
 
@@ -69,6 +69,18 @@ def test_north_is_up_and_the_legend_shows_every_class(tmp_path, shape):
     assert np.percentile(inside[0], 99) < np.percentile(inside[1], 1)
     for c in CLASSES:
         assert len(where(picture[:, int(map_width) :], c.rgb)[0]) > 100  # its patch in the legend
+
+
+def test_what_is_known_of_the_network_stands_below_the_map(tmp_path):
+    codes = np.full((4, 4), 17, np.uint8)
+    draw_map(write_map(tmp_path, codes), tmp_path / "without.png")
+    lines = "one: a line that is longer than the page is wide " * 4
+    draw_map(write_map(tmp_path, codes, LCZMAP_RELIABILITY=lines), tmp_path / "with.png")
+    without, noted = (drawn(tmp_path / f"{name}.png") for name in ("without", "with"))
+    added = len(noted) - len(without)
+    assert added > 20 and noted.shape[1] == without.shape[1]
+    assert (without[-25:] == 255).all() and (noted[-25:] < 255).any()
+    np.testing.assert_allclose(noted[:200], without[:200], atol=2)
 
 
 def test_map_scene_and_truth_stand_side_by_side(tmp_path):

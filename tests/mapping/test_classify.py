@@ -8,8 +8,9 @@ from shapely.geometry import box
 
 from lczmap.grid import HALO_PX, Grid, tile_geobox, tiles
 from lczmap.mapping import classify
-from lczmap.mapping.classify import classify_cells, classify_tile, read_channels
+from lczmap.mapping.classify import classify_cells, classify_tile
 from lczmap.mapping.mosaic import mosaic, most_probable_code
+from lczmap.mapping.pixels import read_channels
 from lczmap.models.checkpoint import save_checkpoint
 from lczmap.raster import Stack, read_cells, read_class_map, read_stack, write_stack
 from lczmap.views import ABSENT
@@ -20,15 +21,21 @@ L1C = {"sentinel-2": {"level": "L1C"}}
 class CentreCode:
     """Says the class whose code / 100 stands at the centre of the patch's first channel."""
 
-    def __init__(self, channels: tuple[str, ...] = ("B2",), state: Mapping[str, Mapping[str, str]] | None = None):
-        self.name, self.channels, self.patch_px = "centre_code", channels, 32
+    def __init__(
+        self,
+        channels: tuple[str, ...] = ("B2",),
+        state: Mapping[str, Mapping[str, str]] | None = None,
+        patch_px: int = 32,
+    ):
+        self.name, self.channels, self.patch_px = "centre_code", channels, patch_px
         self.state = L1C if state is None else state
         self.batches: list[np.ndarray] = []
 
     def probabilities(self, patches: np.ndarray) -> np.ndarray:
-        assert patches.shape[1:] == (len(self.channels), 32, 32)
+        size = self.patch_px
+        assert patches.shape[1:] == (len(self.channels), size, size)
         self.batches.append(patches)
-        code = np.rint(patches[:, 0, 16, 16] * 100)
+        code = np.rint(patches[:, 0, size // 2, size // 2] * 100)
         return np.where(np.arange(1, 18) == code[:, np.newaxis], 0.84, 0.01).astype(np.float32)
 
 
@@ -50,9 +57,11 @@ def codes() -> np.ndarray:
     return np.random.default_rng(0).integers(1, 18, (9, 7)).astype(np.uint8)
 
 
+@pytest.mark.parametrize("patch_px", [8, 32, 48])
 @pytest.mark.parametrize("cell_px", [1, 5, 10, 20])
-def test_every_cell_is_seen_by_the_patch_around_its_own_centre(codes, cell_px):
-    found = classify_cells(around(codes, cell_px), np.ones(codes.shape, bool), CentreCode(), cell_px=cell_px)
+def test_every_cell_is_seen_by_the_patch_around_its_own_centre(codes, cell_px, patch_px):
+    network = CentreCode(patch_px=patch_px)
+    found = classify_cells(around(codes, cell_px), np.ones(codes.shape, bool), network, cell_px=cell_px)
     np.testing.assert_array_equal(most_probable_code(found), codes)
 
 
@@ -126,7 +135,7 @@ def test_a_pixel_is_missing_when_any_channel_lacks_it():
 def test_patches_wider_than_the_halo_are_refused(codes):
     wide = CentreCode()
     wide.patch_px = 64
-    with pytest.raises(ValueError, match="patches of at most 32 px, the halo of a tile, got 64 px"):
+    with pytest.raises(ValueError, match="patches of at most 48 px, the halo of a tile, got 64 px"):
         classify_cells(around(codes, 10), np.ones(codes.shape, bool), wide, cell_px=10)
 
 
@@ -198,7 +207,7 @@ def test_the_size_of_tiles_changes_no_bit_of_a_network_s_map(tmp_path):
     channels = ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
     torch.manual_seed(0)
     network = create_model("eb_cnn", channels, widths=(8, 16, 16), blocks=(1, 1, 1))
-    classifier = TorchClassifier(network, ChannelNormaliser(identity(channels)), state=L1C)
+    classifier = TorchClassifier(network, ChannelNormaliser(identity(channels)), state=L1C, patch_px=48)  # the widest
     save_checkpoint(tmp_path / "net.safetensors", classifier)
     scene = np.random.default_rng(1).random((10, 70 + 2 * HALO_PX, 50 + 2 * HALO_PX)).astype(np.float32)
     maps = []
@@ -244,7 +253,7 @@ def test_a_network_with_radar_channels_needs_a_radar_stack(fake, codes, tmp_path
 def test_a_stack_on_another_grid_is_refused(fake, codes, tmp_path):
     write_city(tmp_path, grid_of(4, 4), codes[:4, :4], names=("B2",), state={"level": "L1C"})
     expect_refusal(
-        tmp_path, grid_of(3, 4), [tmp_path / "r000c000" / "s2.tif"], "with halo, 62 × 72 of 10 m at .* got 72 × 72"
+        tmp_path, grid_of(3, 4), [tmp_path / "r000c000" / "s2.tif"], "with halo, 78 × 88 of 10 m at .* got 88 × 88"
     )
 
 

@@ -28,6 +28,6 @@ def test_blocks_are_the_same_whatever_tile_asks():
 
     for tile in tiles(grid):
         assemble(tile_geobox(grid, tile), grid, 2, make_block)
-    # pixels -16..616 touch the blocks that begin at -256, 0, 256 and 512
+    # pixels -24..624 touch the blocks that begin at -256, 0, 256 and 512
     starts_m = [10 * BLOCK_PX * i for i in (-1, 0, 1, 2)]
     assert asked == {(x, y) for x in starts_m for y in starts_m}

@@ -48,7 +48,7 @@ def test_s2cloudless_finds_the_cloud_and_leaves_the_fields(cloudy):
 
 def test_a_pixel_gets_the_same_answer_from_every_tile_size(cloudy):
     whole = make_grid(240, 240)
-    expected = cloud_mask(cloudy, tile_geobox(whole, tiles(whole)[0]), whole)  # core and a halo of 16 px
+    expected = cloud_mask(cloudy, tile_geobox(whole, tiles(whole)[0]), whole)  # core and a halo of 24 px
     for tile_px in (70, 120):
         grid = make_grid(240, tile_px)
         for tile in tiles(grid)[::3]:

@@ -27,3 +27,15 @@ rule tabulate_agreement:
         "../../envs/lczmap.yaml"
     shell:
         "python -m lczmap tabulate-agreement {output.table:q} {input.reports:q} > {log:q} 2>&1"
+
+
+rule measure_networks:
+    output:
+        table="results/networks.md",
+    log:
+        "logs/measure_networks/all.log",
+    conda:
+        "../../envs/lczmap.yaml"
+    threads: 8
+    shell:
+        "python -m lczmap measure-networks {output.table:q} > {log:q} 2>&1"

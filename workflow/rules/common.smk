@@ -16,9 +16,12 @@ from lczmap.config import (
     BoundingBox,
     Config,
     Model,
+    check_apart,
+    learned_from,
 )
+from lczmap.config.recipes import check_recipes
 from lczmap.configfiles import expand, expand_endpoint, load_configs
-from lczmap.grid import Grid, latitude, make_grid, tiles
+from lczmap.grid import HALO_PX, Grid, latitude, make_grid, overlap, tiles
 from lczmap.scenes.seasons import months_of
 from lczmap.views import stack_file
 
@@ -70,6 +73,13 @@ def read_runs():
         )
         runs = {(c.city, c.period): Run(c, grid_of(c)) for c in configs}
         check_shared_files(list(runs.values()))
+        check_apart(
+            configs,
+            lambda a, b: overlap(
+                *(runs[config.city, config.period].grid for config in (a, b))
+            ),
+        )
+        check_recipes(configs)
     except ValueError as error:
         raise WorkflowError(str(error))
     return runs
@@ -81,7 +91,8 @@ def check_shared_files(runs):
     for run in runs:
         if grids.setdefault(run.config.city, run.grid) != run.grid:
             raise ValueError(
-                f"two periods of {run.config.city} have different areas or pixel sizes; rename one city"
+                f"two periods of {run.config.city} have different areas or pixel sizes; give both the same, or two "
+                "cities two names"
             )
         for model in run.config.models:
             if (

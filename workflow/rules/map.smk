@@ -17,9 +17,7 @@ rule classify_tile:
     resources:
         mem_mb=3000,
     params:
-        mismatch=lambda w: (
-            "--allow-level-mismatch" if run_of(w).config.allow_level_mismatch else ""
-        ),
+        mismatch=mismatch_argument,
     shell:
         "python -m lczmap classify-tile {input.grid:q} {input.checkpoint:q} {output.probabilities:q} "
         "--tile {wildcards.tile} {params.mismatch} {input.stacks:q} 2>&1 | tee {log:q}"
@@ -41,7 +39,7 @@ use rule classify_tile as classify_tile_compared with:
 rule mosaic_map:
     input:
         grid="results/{city}/grid.json",
-        tiles=tile_maps_of_main,
+        tiles=tile_files("probabilities.tif"),
         checkpoint=checkpoint_of_main,
     output:
         lcz="results/{city}/{period}/lcz.tif",
@@ -61,7 +59,7 @@ rule mosaic_map:
 use rule mosaic_map as mosaic_map_compared with:
     input:
         grid="results/{city}/grid.json",
-        tiles=tile_maps_of_model,
+        tiles=tile_files("probabilities.tif"),
         checkpoint=checkpoint_of_model,
     output:
         lcz="results/{city}/{period}/models/{model}/lcz.tif",
@@ -71,3 +69,67 @@ use rule mosaic_map as mosaic_map_compared with:
         "logs/mosaic_map/{city}_{period}_{model}.log",
     benchmark:
         "benchmarks/mosaic_map/{city}_{period}_{model}.tsv"
+
+
+rule explain_tile:
+    input:
+        grid="results/{city}/grid.json",
+        stacks=stacks(sensors_of_main),
+        checkpoint=checkpoint_of_main,
+        probabilities="results/{city}/{period}/tiles/{tile}/probabilities.tif",
+    output:
+        explanation="results/{city}/{period}/tiles/{tile}/explanation.tif",
+    log:
+        "logs/explain_tile/{city}_{period}_{tile}.log",
+    benchmark:
+        "benchmarks/explain_tile/{city}_{period}_{tile}.tsv"
+    conda:
+        "../../envs/lczmap.yaml"
+    resources:
+        mem_mb=3000,
+    params:
+        mismatch=mismatch_argument,
+    shell:
+        "python -m lczmap explain-tile {input.grid:q} {input.checkpoint:q} {input.probabilities:q} "
+        "{output.explanation:q} --tile {wildcards.tile} {params.mismatch} {input.stacks:q} > {log:q} 2>&1"
+
+
+use rule explain_tile as explain_tile_compared with:
+    input:
+        grid="results/{city}/grid.json",
+        stacks=stacks(sensors_of_model),
+        checkpoint=checkpoint_of_model,
+        probabilities="results/{city}/{period}/models/{model}/tiles/{tile}/probabilities.tif",
+    output:
+        explanation="results/{city}/{period}/models/{model}/tiles/{tile}/explanation.tif",
+    log:
+        "logs/explain_tile/{city}_{period}_{model}_{tile}.log",
+    benchmark:
+        "benchmarks/explain_tile/{city}_{period}_{model}_{tile}.tsv"
+
+
+rule mosaic_explanation:
+    input:
+        grid="results/{city}/grid.json",
+        tiles=tile_files("explanation.tif"),
+        checkpoint=checkpoint_of_main,
+    output:
+        explanation="results/{city}/{period}/explanation.tif",
+    log:
+        "logs/mosaic_explanation/{city}_{period}.log",
+    conda:
+        "../../envs/lczmap.yaml"
+    shell:
+        "python -m lczmap mosaic-explanation {input.grid:q} {input.checkpoint:q} {output.explanation:q} "
+        "{input.tiles:q} > {log:q} 2>&1"
+
+
+use rule mosaic_explanation as mosaic_explanation_compared with:
+    input:
+        grid="results/{city}/grid.json",
+        tiles=tile_files("explanation.tif"),
+        checkpoint=checkpoint_of_model,
+    output:
+        explanation="results/{city}/{period}/models/{model}/explanation.tif",
+    log:
+        "logs/mosaic_explanation/{city}_{period}_{model}.log",

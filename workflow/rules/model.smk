@@ -1,4 +1,4 @@
-"""From labels to a checkpoint: patches of the training areas, training, public weights."""
+"""From labels to a checkpoint: patches of the training areas, training, public weights, adaptation, ensembles."""
 
 
 rule select_patches:
@@ -21,9 +21,9 @@ rule select_patches:
 
 rule train_model:
     input:
-        grid="results/{city}/grid.json",
-        patches="results/{city}/{period}/patches.gpkg",
-        stacks=stacks(sensors_of_model),
+        grids=taught_grids,
+        patches=taught_patches,
+        stacks=taught_stacks,
         teacher=teacher_map,
     output:
         checkpoint="results/{city}/{period}/models/{model}/checkpoint.safetensors",
@@ -37,23 +37,61 @@ rule train_model:
     threads: 8
     resources:
         mem_mb=3000,
+        gpu=0,
+        strategy="auto",
     params:
-        tiles=lambda w: f"{run_of(w).folder}/tiles",
-        name=model_setting("name"),
-        preset=lambda w: f"--preset {model_of(w).preset}" if model_of(w).preset else "",
-        options=lambda w: json.dumps(model_of(w).options),
-        stacks=lambda w: " ".join(
-            f"--stack {name}"
-            for name in stack_names(run_of(w).config, sensors_of_model(w))
-        ),
+        tiles=lambda w: taught_tiles(w)[0],
+        further=further_cities,
+        recipe=recipe_arguments,
+        stacks=stack_arguments,
         teacher=lambda w, input: (
             f"--teacher {shlex.quote(str(input.teacher))}" if input.teacher else ""
         ),
+    shell:
+        "python -m lczmap train-model {input.grids[0]:q} {input.patches[0]:q} {params.tiles:q} {output.checkpoint:q} "
+        "{params.recipe} {params.stacks} {params.further} {params.teacher} "
+        "--devices {resources.gpu} --strategy {resources.strategy} 2>&1 | tee {log:q}"
+
+
+rule adapt_model:
+    input:
+        grid="results/{city}/grid.json",
+        checkpoint=learned_checkpoint_of_model,
+        stacks=stacks(sensors_of_model),
+    output:
+        checkpoint="results/{city}/{period}/models/{model}/adapted.safetensors",
+        description="results/{city}/{period}/models/{model}/adapted.json",
+    log:
+        "logs/adapt_model/{city}_{period}_{model}.log",
+    benchmark:
+        "benchmarks/adapt_model/{city}_{period}_{model}.tsv"
+    conda:
+        "../../envs/lczmap.yaml"
+    resources:
+        mem_mb=3000,
+    params:
+        tiles=lambda w: f"{run_of(w).folder}/tiles",
+        stacks=stack_arguments,
+        how=adaptation_arguments,
+        mismatch=mismatch_argument,
         seed=setting("training.seed"),
     shell:
-        "python -m lczmap train-model {input.grid:q} {input.patches:q} {params.tiles:q} {output.checkpoint:q} "
-        "--name {params.name} {params.preset} --options {params.options:q} {params.stacks} {params.teacher} "
-        "--seed {params.seed} 2>&1 | tee {log:q}"
+        "python -m lczmap adapt-model {input.grid:q} {input.checkpoint:q} {params.tiles:q} {output.checkpoint:q} "
+        "{params.stacks} {params.how} {params.mismatch} --seed {params.seed} 2>&1 | tee {log:q}"
+
+
+rule join_models:
+    input:
+        members=member_checkpoints,
+    output:
+        checkpoint="results/{city}/{period}/models/{model}/joined.safetensors",
+        description="results/{city}/{period}/models/{model}/joined.json",
+    log:
+        "logs/join_models/{city}_{period}_{model}.log",
+    conda:
+        "../../envs/lczmap.yaml"
+    shell:
+        "python -m lczmap join-models {output.checkpoint:q} {input.members:q} > {log:q} 2>&1"
 
 
 rule fetch_weights:

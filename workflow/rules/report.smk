@@ -1,4 +1,4 @@
-"""What a map is worth and what it was made of: accuracy, agreement, picture, provenance."""
+"""What a map is worth and what it was made of: accuracy, agreement, reliability, picture, provenance."""
 
 
 rule assess_map:
@@ -14,9 +14,10 @@ rule assess_map:
         "../../envs/lczmap.yaml"
     params:
         seed=setting("training.seed"),
+        split=tested_split,
     shell:
         "python -m lczmap assess-map {input.lcz:q} {input.probabilities:q} {input.patches:q} {output.accuracy:q} "
-        "--seed {params.seed} 2>&1 | tee {log:q}"
+        "--seed {params.seed} --split {params.split} 2>&1 | tee {log:q}"
 
 
 use rule assess_map as assess_map_compared with:
@@ -57,6 +58,28 @@ use rule assess_agreement as assess_agreement_compared with:
         agreement="results/{city}/{period}/models/{model}/agreement.json",
     log:
         "logs/assess_agreement/{city}_{period}_{model}.log",
+
+
+rule write_card:
+    input:
+        checkpoint=checkpoint_of_main,
+    output:
+        card="results/{city}/{period}/reliability.md",
+    log:
+        "logs/write_card/{city}_{period}.log",
+    conda:
+        "../../envs/lczmap.yaml"
+    shell:
+        "python -m lczmap write-card {input.checkpoint:q} {output.card:q} > {log:q} 2>&1"
+
+
+use rule write_card as write_card_compared with:
+    input:
+        checkpoint=checkpoint_of_model,
+    output:
+        card="results/{city}/{period}/models/{model}/reliability.md",
+    log:
+        "logs/write_card/{city}_{period}_{model}.log",
 
 
 rule draw_map:

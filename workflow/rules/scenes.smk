@@ -174,6 +174,7 @@ rule stack_sentinel2:
         dask="threads",
     params:
         clouds=setting("sentinel2.cloud_mask"),
+        halo=HALO_PX,
         composite=setting("sentinel2.composite"),
         upsampling=setting("sentinel2.upsampling"),
         months=months_arguments,
@@ -203,6 +204,7 @@ rule stack_sentinel1:
         dask="threads",
     params:
         channels=setting("sentinel1.channels"),
+        halo=HALO_PX,
         dates=setting("sentinel1.dates"),
         max_dates=setting("sentinel1.max_dates"),
         number=lambda w: w.view[1:] or "1",

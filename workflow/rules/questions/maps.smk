@@ -1,30 +1,4 @@
-"""What the rules that train, map and report ask the configuration; no rules here."""
-
-
-def labels_of(wildcards):
-    """What the patches are labelled by: training areas, or the map of the network that teaches."""
-    run = run_of(wildcards)
-    if run.config.training.labels == "teacher":
-        return f"{run.folder}/models/{run.config.training.teacher}/probabilities.tif"
-    if run.config.training.areas is None:
-        return f"resources/simulation/{wildcards.city}/training_areas.kml"
-    return str(expand(run.config.training.areas, ROOT))
-
-
-def teacher_map(wildcards):
-    return (
-        labels_of(wildcards)
-        if run_of(wildcards).config.training.labels == "teacher"
-        else []
-    )
-
-
-def split_arguments(training):
-    """How `select-patches` divides the labels into training, validation and test."""
-    if training.labels == "teacher":
-        return f"--teacher-half {training.half} --gap {training.gap_m}"
-    field = f"--field {shlex.quote(training.field)} " if training.field else ""
-    return f"{field}--validation {training.validation} --test {training.test} --seed {training.seed}"
+"""What the rules that map and report ask the configuration; no rules here."""
 
 
 def stacks(sensors_of):
@@ -62,56 +36,30 @@ def sensors_of_main(wildcards):
     return config.sensors_of(config.model)
 
 
-def checkpoint_path(run, model):
-    if model.checkpoint is not None:
-        return str(expand(model.checkpoint, ROOT))
-    if model.is_pretrained:
-        return f"resources/pretrained/{model.name}.safetensors"
-    return f"{run.folder}/models/{model.key}/checkpoint.safetensors"
+def tile_files(name):
+    """The tiles' files of this name, of the main network or of the wildcard `model`."""
+
+    def paths(wildcards):
+        run = run_of(wildcards)
+        folder = map_folder(run, getattr(wildcards, "model", run.config.model.key))
+        return [f"{folder}/tiles/{tile}/{name}" for tile in run.tiles]
+
+    return paths
 
 
-def checkpoint_of_model(wildcards):
-    return checkpoint_path(run_of(wildcards), model_of(wildcards))
+def mismatch_argument(wildcards):
+    return (
+        "--allow-level-mismatch"
+        if run_of(wildcards).config.allow_level_mismatch
+        else ""
+    )
 
 
-def checkpoint_of_main(wildcards):
-    run = run_of(wildcards)
-    return checkpoint_path(run, run.config.model)
-
-
-def ready_networks(wildcards):
-    """The descriptions of networks that are ready before the run, and whose pixels the scenes must match."""
+def tested_split(wildcards):
+    """The polygons that test a map: all, where its network learned nothing of them."""
     config = run_of(wildcards).config
-    if config.allow_level_mismatch:
-        return []
-    return [
-        str(expand(m.checkpoint, ROOT).with_suffix(".json"))
-        for m in config.models
-        if m.checkpoint is not None
-    ]
-
-
-def pretrained_weights(wildcards):
-    """The public network's weight file: the configured one, or the one to download."""
-    for run in RUNS.values():
-        for model in run.config.models:
-            if model.name == wildcards.pretrained and model.weights is not None:
-                return str(expand(model.weights, ROOT))
-    return f"resources/pretrained/{wildcards.pretrained}.h5"
-
-
-def tile_maps(wildcards, folder):
-    return [
-        f"{folder}/tiles/{tile}/probabilities.tif" for tile in run_of(wildcards).tiles
-    ]
-
-
-def tile_maps_of_main(wildcards):
-    return tile_maps(wildcards, run_of(wildcards).folder)
-
-
-def tile_maps_of_model(wildcards):
-    return tile_maps(wildcards, f"{run_of(wildcards).folder}/models/{wildcards.model}")
+    model = model_of(wildcards) if hasattr(wildcards, "model") else config.model
+    return "all" if config.learns_elsewhere(model) else "test"
 
 
 def truth_of(wildcards):
@@ -120,15 +68,14 @@ def truth_of(wildcards):
     return []
 
 
-def has_labels(config):
-    return config.training.labels == "areas" and (
-        config.training.areas is not None or config.sentinel2.source == "simulate"
-    )
+def map_folder(run, key):
+    """The folder of a network's map: the run's own for the main one."""
+    return run.folder if key == run.config.model.key else f"{run.folder}/models/{key}"
 
 
-def map_folders(run):
-    """The folder of every network's map, the main one's first."""
-    return [run.folder, *(f"{run.folder}/models/{m.key}" for m in run.config.compare)]
+def map_folders(run, chosen=lambda model: True):
+    """The folders of the maps of the networks that are chosen, the main one's first."""
+    return [map_folder(run, m.key) for m in run.config.models if chosen(m)]
 
 
 def reports_of(run):
@@ -142,7 +89,7 @@ def reports_of(run):
         ]
     return (
         [f"{folder}/accuracy.json" for folder in map_folders(run)]
-        if has_labels(run.config)
+        if run.config.has_labels
         else []
     )
 
@@ -158,6 +105,11 @@ def wanted_of(run):
         for f in map_folders(run)
         for name in ("lcz.tif", "probabilities.tif", "map.png")
     ]
+    public = map_folders(run, run.config.is_public)
+    maps += [f"{folder}/reliability.md" for folder in public]
+    if run.config.map.explanation:
+        explained = map_folders(run, lambda model: model.has_text)
+        maps += [f"{folder}/explanation.tif" for folder in explained]
     maps.append(f"{run.folder}/coregistration.png")
     return [*maps, *reports_of(run), f"{run.folder}/run.json"]
 

@@ -1,0 +1,127 @@
+"""What the workflow does with several networks: wide patches, ensembles, adaptation, explanation, other cities."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_workflow import PERIOD, city_file, refused, snakemake, succeeded
+
+from lczmap.models.checkpoint import read_description
+from lczmap.raster import band_names, read_cells
+
+pytestmark = pytest.mark.workflow
+
+NETWORKS = """
+city: small
+aoi: tests/configs/demo_small.geojson
+start: 2024-05-01
+end: 2024-09-30
+simulation: {seed: 1, size_m: 4000}
+sentinel1: {use: off}
+map: {tile_px: 400, pixel_size_m: 200, explanation: true}
+training: {patch_px: 48}
+model: {name: ensemble, members: [bp_lcz_eb_cnn, rsnnet]}
+compare:
+  - {name: bp_lcz_eb_cnn, preset: demo, options: {epochs: 1, network: {widths: [4, 8], blocks: [1, 1], width: 16}}}
+  - name: rsnnet
+    input: D2
+    adapt: {batch_norm: true, prior: em}
+    options: {epochs: 1, network: {stem_width: 8, widths: [8, 16], stages: [1, 1], cardinality: 4, se_ratio: 4}}
+"""
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with two networks at 48 px, one of them adapted, and their ensemble."""
+    folder = tmp_path_factory.mktemp("networks")
+    succeeded(snakemake(folder, "--configfile", city_file(folder, NETWORKS)))
+    return folder / "results" / "small" / PERIOD
+
+
+def test_networks_see_patches_of_the_configured_width(mapped: Path) -> None:
+    for name in ("bp_lcz_eb_cnn", "rsnnet"):
+        assert read_description(mapped / "models" / name / "checkpoint.safetensors")["patch_px"] == 48
+
+
+def test_the_ensemble_maps_the_mean_of_its_members(mapped: Path) -> None:
+    members = [read_cells(mapped / "models" / name / "probabilities.tif")[0] for name in ("bp_lcz_eb_cnn", "rsnnet")]
+    joined, _ = read_cells(mapped / "probabilities.tif")
+    np.testing.assert_allclose(joined, np.mean(members, axis=0), atol=1e-5)
+    assert not np.allclose(members[0], members[1], equal_nan=True)
+
+
+def test_the_adapted_network_maps_and_is_recorded(mapped: Path) -> None:
+    adapted = read_description(mapped / "models" / "rsnnet" / "adapted.safetensors")
+    assert adapted["metadata"]["adaptation"]["batch_norm"] is True
+    networks = json.loads((mapped / "run.json").read_text())["networks"]
+    assert networks[2]["sha256"] == adapted["weights_sha256"]
+
+
+def test_the_explanation_has_a_band_per_group_where_the_map_has_a_class(mapped: Path) -> None:
+    folder = mapped / "models" / "bp_lcz_eb_cnn"
+    assert band_names(folder / "explanation.tif") == ("RGB", "VRE", "NIR", "SWIR")
+    support, geobox = read_cells(folder / "explanation.tif")
+    probabilities, _ = read_cells(folder / "probabilities.tif", expected=geobox)
+    np.testing.assert_array_equal(np.isnan(support).all(axis=0), np.isnan(probabilities).any(axis=0))
+    assert np.nanmax(abs(support)) <= 1.00001
+    assert not (mapped / "models" / "rsnnet" / "explanation.tif").exists()
+
+
+def dry_run(folder: Path, text: str) -> str:
+    """What Snakemake would run for files of cities that are separated by lines of dashes."""
+    files = [city_file(folder, part, f"{number}.yaml") for number, part in enumerate(text.split("---"))]
+    return succeeded(snakemake(folder, "-n", "--printshellcmds", "--configfile", *files))
+
+
+def command(said: str, verb: str, output: str) -> str:
+    found = [line for line in said.splitlines() if f"lczmap {verb} " in line and output in line]
+    assert len(found) == 1, found
+    return found[0]
+
+
+OTHERS = """
+city: a
+simulation: {seed: 1}
+training: {cities: others}
+sentinel1: {use: off}
+model: {name: wudapt_rf}
+---
+city: b
+simulation: {seed: 2}
+sentinel1: {use: off}
+model: {name: wudapt_rf}
+---
+city: c
+simulation: {seed: 3}
+sentinel1: {use: off}
+model: {name: wudapt_rf}
+"""
+
+
+def test_a_left_out_city_learns_from_the_others_and_all_its_polygons_test(tmp_path: Path) -> None:
+    said = dry_run(tmp_path, OTHERS)
+    training = command(said, "train-model", f"results/a/{PERIOD}/models/wudapt_rf/checkpoint.safetensors")
+    assert f" results/b/grid.json results/b/{PERIOD}/patches.gpkg results/b/{PERIOD}/tiles " in training
+    assert f"--further-patches results/c/{PERIOD}/patches.gpkg --further-tiles results/c/{PERIOD}/tiles" in training
+    assert "results/a/grid.json" not in training
+    assert "--split all" in command(said, "assess-map", f"results/a/{PERIOD}/accuracy.json")
+    assert "--split test" in command(said, "assess-map", f"results/b/{PERIOD}/accuracy.json")
+
+
+def test_a_city_that_would_learn_from_its_own_ground_is_refused(tmp_path: Path) -> None:
+    same = OTHERS.replace("seed: 2", "seed: 1")
+    files = [city_file(tmp_path, part, f"{number}.yaml") for number, part in enumerate(same.split("---"))]
+    said = refused(snakemake(tmp_path, "-n", "--configfile", *files))
+    assert "a shall learn from b, but their areas overlap or nearly touch" in " ".join(said.split())
+    assert "Traceback" not in said
+
+
+def test_public_networks_get_a_card_and_gul_s1_the_statistics_of_its_scene(tmp_path: Path) -> None:
+    said = dry_run(tmp_path, "city: demo\nmap: {tile_px: 2000}\nmodel: {name: gul_s1}\ncompare: [gul_s2]\n")
+    adapted = f"results/demo/{PERIOD}/models/gul_s1/adapted.safetensors"
+    adapting = command(said, "adapt-model", "gul_s1.safetensors")
+    assert f"resources/pretrained/gul_s1.safetensors results/demo/{PERIOD}/tiles {adapted} --stack s1.tif" in adapting
+    assert adapted in command(said, "classify-tile", f" results/demo/{PERIOD}/tiles/r000c000/probabilities.tif")
+    assert adapted in command(said, "write-card", f"results/demo/{PERIOD}/reliability.md")
+    assert "resources/pretrained/gul_s2.safetensors" in command(said, "write-card", "models/gul_s2/reliability.md")
