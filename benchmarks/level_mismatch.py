@@ -38,6 +38,7 @@ from lczmap.scenes.stack import read_reflectance
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CELL_PX = 5  # 50 m: the patches of neighbouring cells, 320 m wide, share 84 % of their pixels
+MARGIN_PX = 16  # half a patch
 PIXELS_PER_PLACE = 20_000  # drawn for a fit, so that every place weighs the same
 KNOTS = 101  # quantiles of a curve
 DATE = "2020-06-04"  # of sentinel_site, the one that exists at both levels
@@ -132,7 +133,9 @@ def variants(place: Place, others: Sequence[Place]) -> dict[str, Float]:
 
 def map_cells(classifier: Classifier, pixels: Float) -> Float:
     """Return the probabilities (17, rows, cols) of all cells that lie 16 px or more inside `pixels` (10, y, x)."""
-    rows, cols = ((n - 2 * HALO_PX) // CELL_PX for n in pixels.shape[1:])
+    rows, cols = ((n - 2 * MARGIN_PX) // CELL_PX for n in pixels.shape[1:])
+    beyond = HALO_PX - MARGIN_PX  # no patch of 32 px reaches it
+    pixels = np.pad(pixels, ((0, 0), (beyond, beyond), (beyond, beyond)), constant_values=np.nan)
     return classify_cells(pixels, np.ones((rows, cols), np.bool_), classifier, cell_px=CELL_PX)
 
 

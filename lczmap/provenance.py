@@ -11,11 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import lczmap
-from lczmap.channels import CHANNEL_SETS
+from lczmap.channels import channel_sensor
 from lczmap.files import sha256
+from lczmap.models.cards import card_line
 
 MAP_FACTS = ("LCZMAP_SENSORS", "LCZMAP_GAPS")
 """Tags of lcz.tif that a run's record repeats: the sensors that it was made from, the share without a class."""
+PRODUCTS = (
+    "lcz.tif",
+    "probabilities.tif",
+    "explanation.tif",
+    "accuracy.json",
+    "agreement.json",
+    "reliability.md",
+    "map.png",
+    "run.json",
+)
+"""Files of a network's map that a summary lists."""
+RELIABILITY_TAG = "LCZMAP_RELIABILITY"
 LIBRARIES = ("torch", "lightning", "transformers", "numpy", "rasterio", "odc-geo", "scikit-learn", "numba")
 
 
@@ -48,11 +61,15 @@ def attribution(scenes: Mapping[str, Any]) -> str:
 
 
 def map_tags(checkpoint: Path) -> dict[str, str]:
-    """Return the tags of a map: software version, network, the SHA-256 of its weights, the sensors that it saw."""
+    """Return the tags of a map: software version, network, the SHA-256 of its weights, the sensors that it saw.
+
+    RELIABILITY_TAG says how far the network can be trusted, where something is known (models/cards.py).
+    """
     network = _network(checkpoint)
-    sensor_of = {channel: s.sensor for s in CHANNEL_SETS.values() for channel in s.channels}
-    sensors = sorted({sensor_of[channel] for channel in network["channels"]})
+    sensors = sorted({channel_sensor(channel) for channel in network["channels"]})
+    line = card_line(_description(checkpoint))
     return {
+        **({} if line is None else {RELIABILITY_TAG: line}),
         "LCZMAP_SENSORS": " ".join(sensors),
         "TIFFTAG_SOFTWARE": f"lczmap {lczmap.__version__}",
         "LCZMAP_NETWORK": network["name"],
@@ -60,8 +77,13 @@ def map_tags(checkpoint: Path) -> dict[str, str]:
     }
 
 
+def _description(checkpoint: Path) -> dict[str, Any]:
+    description: dict[str, Any] = json.loads(checkpoint.with_suffix(".json").read_text())
+    return description
+
+
 def _network(path: Path) -> dict[str, Any]:
-    description = json.loads(path.with_suffix(".json").read_text())
+    description = _description(path)
     return {"name": description["name"], "sha256": sha256(path), "channels": description["channels"]}
 
 
@@ -88,14 +110,15 @@ def _facts(folder: Path) -> Iterator[str]:
 
 
 def _products(folder: Path) -> Iterator[Path]:
-    for name in ("lcz.tif", "probabilities.tif", "accuracy.json", "agreement.json", "map.png", "run.json"):
+    for name in PRODUCTS:
         yield from (path for path in folder.rglob(name) if "tiles" not in path.parts)
 
 
 def _accuracy_lines(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("accuracy.json")):
         result = json.loads(path.read_text())
-        yield f"{_network_of(path, folder)}: overall accuracy {_figure(result['oa'])} on reference polygons (test)"
+        tested = f"reference polygons ({result.get('split', 'test')})"
+        yield f"{_network_of(path, folder)}: overall accuracy {_figure(result['oa'])} on {tested}"
     for path in sorted(folder.rglob("agreement.json")):
         result = json.loads(path.read_text())
         yield f"{_network_of(path, folder)}: agreement with the teacher {_figure(result['agreement'])}"
