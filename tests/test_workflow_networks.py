@@ -125,3 +125,32 @@ def test_public_networks_get_a_card_and_gul_s1_the_statistics_of_its_scene(tmp_p
     assert adapted in command(said, "classify-tile", f" results/demo/{PERIOD}/tiles/r000c000/probabilities.tif")
     assert adapted in command(said, "write-card", f"results/demo/{PERIOD}/reliability.md")
     assert "resources/pretrained/gul_s2.safetensors" in command(said, "write-card", "models/gul_s2/reliability.md")
+
+
+GUL = """
+city: small
+aoi: tests/configs/demo_small.geojson
+start: 2024-05-01
+end: 2024-09-30
+simulation: {{seed: 1, size_m: 4000}}
+map: {{tile_px: 400, pixel_size_m: 400}}
+model: {{name: ensemble, members: [gul_s1, gul_s2]}}
+compare:
+  - {{name: gul_s1, weights: "{s1}"}}
+  - {{name: gul_s2, weights: "{s2}"}}
+"""
+
+
+def test_both_networks_of_the_gul_product_map_a_city_together(real_data: Path, tmp_path: Path) -> None:
+    folder = real_data / "pretrained" / "gul"
+    s1, s2 = (next(folder.glob(f"{sensor}_*.h5")) for sensor in ("S1", "S2"))
+    succeeded(snakemake(tmp_path, "--configfile", city_file(tmp_path, GUL.format(s1=s1, s2=s2))))
+    run = tmp_path / "results" / "small" / PERIOD
+    members = [read_cells(run / "models" / name / "probabilities.tif")[0] for name in ("gul_s1", "gul_s2")]
+    joined, _ = read_cells(run / "probabilities.tif")
+    np.testing.assert_allclose(joined, np.mean(members, axis=0), atol=1e-5)
+    assert np.isfinite(joined).all() and not np.allclose(*members)
+    radar = read_description(run / "models" / "gul_s1" / "adapted.safetensors")
+    assert radar["patch_px"] == 34
+    for card in (run / "reliability.md", run / "models" / "gul_s1" / "reliability.md"):
+        assert "o per-class figures known to us" in card.read_text()
