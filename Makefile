@@ -20,10 +20,10 @@ demo: setup ## map the simulated demo city
 
 # One thread for each process: libraries that use all cores get in each other's way
 test: unit-test ## run all tests
-	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m workflow -n 2 --dist loadfile
+	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "workflow or server" -n 2 --dist loadfile
 
-unit-test: setup ## run the tests that do not start Snakemake, on all cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow" -n auto --dist loadfile
+unit-test: setup ## run the tests that start neither Snakemake nor a server, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow and not server" -n auto --dist loadfile
 
 lint: setup ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -45,6 +45,8 @@ from lczmap.scenes.sources import http
 from lczmap.scenes.sources.choose import choose
 from lczmap.scenes.sources.source import ArchiveError, Found, Request
 
+pytestmark = pytest.mark.server
+
 # the city and its margin lie at 1.49..1.60° E and 52.29..52.36° N: in swaths IW1 and IW2, on bursts 1 and 2 of `south`
 LOW = Slice("A", "2026-01-11T17:40:00", "AAAA")
 HIGH = Slice("A", "2026-01-11T17:40:25", "BBBB", south=52.32)  # the next slice of the same pass

@@ -24,6 +24,8 @@ from lczmap.scenes.slc.registry import make_slc_source
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError, Request
 
+pytestmark = pytest.mark.server
+
 PRODUCTS = [
     Product("A", "20260105", unit="AAAA"),
     Product("C", "20260111", unit="CCCC", relative_orbit=110),

@@ -23,6 +23,8 @@ from lczmap.scenes.slc.orbits import Acquisition, fetch_orbit, find_orbit, orbit
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError
 
+pytestmark = pytest.mark.server
+
 START = datetime(2026, 3, 4, 5, 6, 7)
 PASSWORD = "a-password"
 TOKEN = "a-token"

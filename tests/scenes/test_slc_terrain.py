@@ -26,6 +26,8 @@ from lczmap.scenes.slc.terrain_tiles import Corner, Tile, Tiles
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import MARGIN_M, ArchiveError
 
+pytestmark = pytest.mark.server
+
 EXACT_M = 0.002
 """The plane climbs 1 m per 1″: this is a five-hundredth of a pixel."""
 WARPED_M = 0.01

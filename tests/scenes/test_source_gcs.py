@@ -20,6 +20,8 @@ from lczmap.scenes.sources.gcs.bucket import Wanted, best_of, held_products, wan
 from lczmap.scenes.sources.gcs.source import GcsSource
 from lczmap.scenes.sources.source import ArchiveError, Found, Request
 
+pytestmark = pytest.mark.server
+
 HELD = Safe(width_m=9600, west=394_800, north=5_805_000)  # the catalogue lists it as N0511
 EARLY = Safe(
     satellite="A", baseline="02.09", datatake="20200604T054639", strip="20200604T055000", processed="20200604T090000",

@@ -40,6 +40,8 @@ from lczmap.scenes.sources.sentinel_hub.requests import lattice, reflectance_scr
 from lczmap.scenes.sources.sentinel_hub.source import SentinelHubSource
 from lczmap.scenes.sources.source import ArchiveError, Found, Request
 
+pytestmark = pytest.mark.server
+
 SIDE = 120 + 2 * 150  # the city and the margin, pixels
 ITEMS = [
     optical_item("S2A_MSIL1C_20240604T105031_N0510_R051_T31UDU_20240604T120000", "2024-06-04T10:58:40.024Z", cloud=10),

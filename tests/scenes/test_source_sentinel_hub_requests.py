@@ -15,6 +15,8 @@ from lczmap.scenes.sources.sentinel_hub.items import passes, union
 from lczmap.scenes.sources.sentinel_hub.requests import cut, lattice, layers, processing_units, reflectance_script
 from lczmap.scenes.sources.source import ArchiveError, Request
 
+pytestmark = pytest.mark.server
+
 # what is asked for, and what it costs
 
 

@@ -20,6 +20,8 @@ from lczmap.scenes.sources.stac import read as stac_read
 from lczmap.scenes.sources.stac.sign import sign_planetary_computer
 from lczmap.scenes.sources.stac.source import StacSource
 
+pytestmark = pytest.mark.server
+
 BANDS = ("B2", "B3", "B11")
 
 

@@ -23,6 +23,8 @@ from lczmap.scenes.sources.registry import make_source
 from lczmap.scenes.sources.source import Request, Source
 from lczmap.scenes.stack import OpticalOptions, stack_sentinel1, stack_sentinel2
 
+pytestmark = pytest.mark.server
+
 GRID = make_grid(120, 120)
 NARROW = make_grid(120, 60)  # tiles of half the width
 PERIOD = ("2024-06-01", "2024-06-30")
