@@ -30,19 +30,19 @@ from lczmap.training.preset import NetworkPreset
 from lczmap.training.train import fit_model
 from lczmap.views import combine
 
-NETWORK = "sen2lcz"
+NETWORK = "lcznet"
 STACKS = ("s1.tif", "s2.tif")
 CHANNELS = (*SO2SAT8.channels, *S2_10.channels)
 MOST_TESTED = 1500  # patches of a city, drawn at random
 
 BASE: dict[str, Any] = {
-    "network": {"base_width": 8, "depth": 9},
+    "network": {"widths": [16, 32, 64], "blocks": [1, 1, 1], "se_ratio": 4},
     "optimiser": {"name": "adamw", "lr": 0.003, "weight_decay": 0.05, "schedule": "cosine", "warmup": 0.05},
     "augmentation": {"dihedral": True},
     "batch_size": 64,
     "keep": "last",
 }
-"""The recipe that each switch changes alone: a small Sen2LCZ on both sensors, turned patches, log radar."""
+"""The recipe that each switch changes alone: a small LCZNet on both sensors, turned patches, log radar."""
 SWITCHES: dict[str, dict[str, Any]] = {
     "base": {},
     "without dihedral": {"augmentation": {"dihedral": False}},
