@@ -6,6 +6,8 @@ from distributed import LocalCluster
 
 from lczmap.parallel import dask_scheduler
 
+pytestmark = pytest.mark.server
+
 
 def _process(_: int) -> int:
     import os

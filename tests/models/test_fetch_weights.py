@@ -10,6 +10,8 @@ import pytest
 from lczmap.models import pretrained
 from lczmap.models.pretrained import PUBLIC, fetch_weights
 
+pytestmark = pytest.mark.server
+
 CONTENT = bytes(range(256)) * 3000  # 768 kB: several chunks
 
 

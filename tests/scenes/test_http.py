@@ -9,6 +9,8 @@ from loopback import Answer, Loopback
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def server(monkeypatch) -> Iterator[Loopback]:

@@ -15,6 +15,8 @@ from lczmap.scenes.slc.download import Wanted
 from lczmap.scenes.sources import http
 from lczmap.scenes.sources.source import ArchiveError
 
+pytestmark = pytest.mark.server
+
 CONTENT = bytes(i * 31 % 251 for i in range(100_001))
 HALF = len(CONTENT) // 2
 MD5 = hashlib.md5(CONTENT).hexdigest()

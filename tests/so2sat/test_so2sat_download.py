@@ -17,6 +17,8 @@ from lczmap.so2sat.download import fetch
 from lczmap.so2sat.files import OFFERS, KnownFile, Offer
 from lczmap.so2sat.reader import open_h5
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
