@@ -56,10 +56,7 @@ def adapt_model(
             f"{checkpoint}: {classifier.name} has nothing to adapt to a city unless you ask for `--batch-norm` or "
             "`--prior em`"
         )
-    if batch_norm:  # before minutes of reading
-        check_batch_norm(classifier)
-    if prior == "em":
-        check_prior(classifier, description.get("extra"))
+    _check_asked(classifier, description, batch_norm=batch_norm, prior=prior)
     needs_patches = batch_norm or prior == "em"
     views = _count_views(classifier, stacks)
     cells = _choose_cells(grid, -(-patches // views) if needs_patches else 0, seed)
@@ -80,6 +77,16 @@ def adapt_model(
     record = _record(grid, stacks, batch_norm=batch_norm, prior=prior, patches=len(sample), seed=seed)
     adapted = adapt(classifier, sample, Adaptation(batch_norm, prior, seed, record), extra=description.get("extra"))
     save_checkpoint(out_checkpoint, adapted, extra=description.get("extra"))
+
+
+def _check_asked(
+    classifier: StorableClassifier, description: Mapping[str, Any], *, batch_norm: bool, prior: Prior
+) -> None:
+    """Refuse what the classifier cannot do, before minutes of reading."""
+    if batch_norm:
+        check_batch_norm(classifier)
+    if prior == "em":
+        check_prior(classifier, description.get("extra"))
 
 
 @dataclass
