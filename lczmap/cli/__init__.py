@@ -5,7 +5,26 @@ from __future__ import annotations
 import os
 import sys
 
-from lczmap.cli import benchmarks, maps, models, reports, reproduce, scenes, slc, so2sat, sources  # noqa: F401  the verbs register themselves
+from lczmap.cli import (  # noqa: F401  the verbs register themselves
+    assessment,
+    benchmarks,
+    city,
+    exports,
+    heat,
+    maps,
+    models,
+    page,
+    products,
+    qgis,
+    reports,
+    reproduce,
+    sampling,
+    scenes,
+    slc,
+    so2sat,
+    sources,
+    wrf,
+)
 from lczmap.cli.app import app
 
 

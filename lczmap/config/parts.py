@@ -76,6 +76,10 @@ class Map(Section):
     explanation: bool = False
     """Also write explanation.tif: how well each band group agrees with the mapped class's text, the cosine -1..1 of
     the group's features and its prompt. Of networks with text (`bp_lcz_…`)."""
+    crs: Annotated[str | None, Field(pattern=r"^EPSG:32[67]\d\d$")] = None
+    """A UTM zone, such as EPSG:32633, for a city near the border of two zones; null: the zone of its centre."""
+    palette: Literal["official", "colour_blind"] = "official"
+    """Colours of the maps and their legends."""
 
 
 class Training(Section):

@@ -10,6 +10,7 @@ from pydantic import field_validator, model_validator
 
 from lczmap.config.networks import network_problems
 from lczmap.config.parts import PRETRAINED, SENSORS, BoundingBox, Map, Model, Simulation, Training
+from lczmap.config.products import EXPORTS, Accuracy, ExportName, OtherMap, Temperature
 from lczmap.config.reproduce import Reproduce
 from lczmap.config.section import Name, Section, Sensor
 from lczmap.config.sensors import NETWORK, SEASONS, Sentinel1, Sentinel2
@@ -34,6 +35,12 @@ class Config(Section):
     model: Model = Model()
     compare: tuple[Model, ...] = ()
     """Further networks that map the same city: names, or sections like `model`."""
+    accuracy: Accuracy = Accuracy()
+    other_maps: tuple[OtherMap, ...] = ()
+    """Further LCZ maps of the city that the map is compared with."""
+    temperature: Temperature = Temperature()
+    exports: tuple[ExportName, ...] = EXPORTS
+    """Files for other programs, in `exports/`: docs/outputs.md."""
     allow_level_mismatch: bool = False
     """Let a network see pixels of another processing level or calibration than it was trained on."""
     reproduce: Reproduce | None = None

@@ -1,0 +1,1 @@
+"""Quality of training areas, and the accuracy report on reference polygons."""

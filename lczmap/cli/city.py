@@ -1,0 +1,1 @@
+"""Starting a city, and checking the installation."""

@@ -1,0 +1,1 @@
+"""Vectors, Google Earth, catalogues and metadata."""

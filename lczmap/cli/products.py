@@ -1,0 +1,1 @@
+"""What is made of a map: filtered map, confidence, comparison, information."""

@@ -1,0 +1,1 @@
+"""Accuracy of the map from a probability sample."""

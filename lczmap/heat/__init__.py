@@ -1,0 +1,1 @@
+"""Urban heat island: temperatures of the Local Climate Zones, and where to put thermometers."""

@@ -1,0 +1,1 @@
+"""Rules: see lczmap/cli/qgis.py."""

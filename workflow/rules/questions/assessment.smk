@@ -1,0 +1,1 @@
+"""What the rules of ../assessment.smk ask the configuration; no rules here."""
