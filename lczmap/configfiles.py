@@ -13,15 +13,18 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lczmap.config import (
+    Accuracy,
     Adapt,
     BoundingBox,
     Config,
     Map,
     Model,
+    OtherMap,
     Reproduce,
     Sentinel1,
     Sentinel2,
     Simulation,
+    Temperature,
     Training,
     check_cities,
 )
@@ -36,6 +39,9 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "model": Model,
     "compare": Model,
     "adapt": Adapt,
+    "accuracy": Accuracy,
+    "other_maps": OtherMap,
+    "temperature": Temperature,
     "reproduce": Reproduce,
 }
 
@@ -57,6 +63,15 @@ def load_configs(
         seen.add((config.city, config.period))
     check_cities(configs)
     return tuple(configs)
+
+
+def parse_config(content: Mapping[str, Any], origin: str) -> Config:
+    """Return one city's configuration; ValueError in one paragraph that starts with its `origin`."""
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        problems = [_explain(e) for e in error.errors() if not _is_other_branch(e)]
+        raise ValueError(f"{origin}: " + "; ".join(problems)) from error
 
 
 def expand_endpoint(endpoint: str, root: Path) -> str:
@@ -87,11 +102,7 @@ def _load(file: Path, root: Path, overrides: Mapping[str, Any]) -> Iterator[Conf
         for entry in content["cities"]:
             yield from _load(expand(str(entry), root), root, overrides)
         return
-    try:
-        yield Config.model_validate(merge(content, overrides))
-    except ValidationError as error:
-        problems = [_explain(e) for e in error.errors() if not _is_other_branch(e)]
-        raise ValueError(f"{file}: " + "; ".join(problems)) from error
+    yield parse_config(merge(content, overrides), str(file))
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

@@ -110,20 +110,20 @@ class Tile:
     width: int
 
 
-def make_grid(aoi: BaseGeometry, *, cell_m: int = 100, tile_px: int = 2000) -> Grid:
+def make_grid(aoi: BaseGeometry, *, cell_m: int = 100, tile_px: int = 2000, crs: str | None = None) -> Grid:
     """Lay the 10 m grid over an area of interest.
 
     `aoi` is a valid, non-empty polygon in longitude and latitude (aoi.py sees to that; beyond the antimeridian
-    longitudes run on to above 180). The zone is that of the AOI's centre; an AOI that reaches further than
-    4.5° from that zone's meridian, is longer than 500 km or lies outside 80° S .. 84° N is refused, because
-    UTM distances and areas would no longer hold.
+    longitudes run on to above 180). The zone is that of the AOI's centre unless `crs` names one (`EPSG:32633`), for
+    cities near the border of two. An AOI that reaches further than 4.5° from the zone's meridian, is longer than
+    500 km or lies outside 80° S .. 84° N is refused, because UTM distances and areas would no longer hold.
     """
     if cell_m < PIXEL_M or cell_m % PIXEL_M:
         raise ValueError(f"expected a map pixel size that is a multiple of {PIXEL_M} m, got {cell_m} m")
     cell_px = cell_m // PIXEL_M
     if tile_px < cell_px or tile_px % cell_px:
         raise ValueError(f"expected a tile size that is a multiple of {cell_px} px (one map cell), got {tile_px} px")
-    crs = utm_crs(aoi)
+    crs = utm_crs(aoi, crs)
     projected = _project(aoi, crs)
     west, south, east, north = projected.bounds
     if max(east - west, north - south) > MAX_SIDE_KM * 1000:
@@ -138,20 +138,33 @@ def make_grid(aoi: BaseGeometry, *, cell_m: int = 100, tile_px: int = 2000) -> G
     return Grid(crs, float(left), float(top), columns * cell_px, rows * cell_px, cell_px, tile_px, projected)
 
 
-def utm_crs(aoi: BaseGeometry) -> str:
-    """Return the UTM zone of the AOI's centre as `EPSG:326xx` or `EPSG:327xx`; ValueError where none fits."""
+def utm_crs(aoi: BaseGeometry, forced: str | None = None) -> str:
+    """Return the UTM zone of the AOI's centre, or the `forced` one, as `EPSG:326xx` or `EPSG:327xx`.
+
+    ValueError where the AOI lies too far from the zone's meridian.
+    """
     west, south, east, north = aoi.bounds
     if south < -80 or north > 84:
         raise ValueError(f"the area of interest reaches latitude {south:.2f}..{north:.2f}; UTM covers -80..84")
-    zone = math.floor(((west + east) / 2 + 180) / 6) % 60 + 1
+    zone = math.floor(((west + east) / 2 + 180) / 6) % 60 + 1 if forced is None else _zone(forced)
     meridian = zone * 6 - 183
     reach = max(abs(_wrap(edge - meridian)) for edge in (west, east)) if east - west < 180 else 180.0
     if reach > MAX_MERIDIAN_DISTANCE_DEG:
+        remedy = "split the area at a zone border" if forced is None else "leave `map.crs` out, or name a nearer zone"
         raise ValueError(
             f"the area of interest runs from longitude {west:.2f} to {east:.2f}, {reach:.1f}° from the meridian of "
-            f"UTM zone {zone}; a city run takes at most {MAX_MERIDIAN_DISTANCE_DEG}°: split the area at a zone border"
+            f"UTM zone {zone}; a city run takes at most {MAX_MERIDIAN_DISTANCE_DEG}°: {remedy}"
         )
-    return f"EPSG:{(32600 if north + south >= 0 else 32700) + zone}"
+    return forced or f"EPSG:{(32600 if north + south >= 0 else 32700) + zone}"
+
+
+def _zone(crs: str) -> int:
+    """Return the zone 1..60 of a UTM CRS, `EPSG:32633`; ValueError for any other."""
+    code = crs.removeprefix("EPSG:")
+    zone = int(code) % 100 if code.isdigit() and int(code) // 100 in (326, 327) else 0
+    if not 1 <= zone <= 60:
+        raise ValueError(f"expected a UTM zone such as EPSG:32633 (north) or EPSG:32733 (south), got {crs!r}")
+    return zone
 
 
 def tiles(grid: Grid) -> tuple[Tile, ...]:

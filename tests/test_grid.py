@@ -114,6 +114,29 @@ def test_an_area_across_a_zone_edge_is_one_grid() -> None:
     assert 21_000 < grid.width * 10 < 24_000
 
 
+def test_a_city_at_a_zone_border_can_be_put_into_the_other_zone() -> None:
+    box = bbox_aoi([11.9, 48.0, 12.2, 48.2])  # 12° is the border of the zones 32 and 33
+    grid = make_grid(box, crs="EPSG:32632")
+    assert grid.crs == "EPSG:32632"
+    assert 700_000 < grid.west < 740_000  # east of the zone's meridian, 9°
+    south_of_the_equator = make_grid(box, crs="EPSG:32733")
+    assert south_of_the_equator.north == pytest.approx(make_grid(box).north + 10_000_000, abs=100)
+
+
+@pytest.mark.parametrize(
+    ("crs", "message"),
+    [
+        ("EPSG:32640", r"45\.1° from the meridian of UTM zone 40.*leave `map.crs` out"),
+        ("EPSG:32661", "expected a UTM zone such as EPSG:32633"),
+        ("EPSG:3857", "expected a UTM zone"),
+        ("WGS 84", "expected a UTM zone"),
+    ],
+)
+def test_a_zone_that_cannot_hold_the_city_is_refused(crs: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_grid(bbox_aoi([11.9, 48.0, 12.2, 48.2]), crs=crs)
+
+
 @pytest.mark.parametrize(
     ("box", "message"),
     [

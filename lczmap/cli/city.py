@@ -1,1 +1,112 @@
 """Starting a city, and checking the installation."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lczmap.cli.app import app
+
+if TYPE_CHECKING:
+    from lczmap.start.area import StartArea
+
+_YEAR = date.today().year - 1
+
+
+@app.command()
+def init(
+    city: Annotated[str, typer.Argument(help="name of the city: lower case letters, digits, - and _")],
+    place: Annotated[str | None, typer.Option(help="a name to look up in OpenStreetMap: 'Berlin, Germany'")] = None,
+    bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees")] = None,
+    polygon: Annotated[Path | None, typer.Option(help="polygon file in any CRS")] = None,
+    from_geo_em: Annotated[Path | None, typer.Option(help="geo_em.d0N.nc of WRF: its domain and a margin")] = None,
+    margin_km: Annotated[float, typer.Option(help="margin around the WRF domain in km")] = 5.0,
+    outline: Annotated[bool, typer.Option(help="with --place: its outline instead of its box")] = False,
+    start: Annotated[str, typer.Option(help="first day of the period")] = f"{_YEAR}-05-01",
+    end: Annotated[str, typer.Option(help="last day of the period")] = f"{_YEAR}-09-30",
+    source: Annotated[Literal["gcs", "stac", "sentinelhub", "local"], typer.Option(help="source of scenes")] = "gcs",
+    radar: Annotated[bool, typer.Option(help="Sentinel-1 intensities as well; needs --areas")] = False,
+    areas: Annotated[Path | None, typer.Option(help="training areas: KML, KMZ, GeoPackage, GeoJSON, shapefile")] = None,
+    pixel_size: Annotated[int, typer.Option(help="pixel size of the map in metres")] = 100,
+    crs: Annotated[str | None, typer.Option(help="a UTM zone, EPSG:326xx, for a city near the border of two")] = None,
+    out: Annotated[Path | None, typer.Option(help="file to write; default config/cities/CITY.yaml")] = None,
+    nominatim: Annotated[str | None, typer.Option(help="address of another search service for --place")] = None,
+) -> None:
+    """Write a city's configuration, and say what is still needed: accounts, quota, disk, time.
+
+    Example: lczmap init berlin --bbox 13.08,52.34,13.77,52.68
+
+    Example: lczmap init lagos --place "Lagos, Nigeria" --areas lagos.kml
+
+    Example: lczmap init madrid --from-geo-em geo_em.d03.nc --margin-km 5
+    """
+    from lczmap.configfiles import parse_config
+    from lczmap.files import write_text
+    from lczmap.grid import make_grid
+    from lczmap.start.city import Choices, city_settings, city_text
+    from lczmap.start.needs import needs
+
+    target = out or Path("config/cities") / f"{city}.yaml"
+    if target.exists():
+        raise ValueError(f"{target} exists already; give another --out, or delete it first")
+    if areas is not None and not areas.is_file():
+        raise ValueError(f"--areas {areas}: no such file; leave it out for a map by a public network")
+    given = {"--place": place, "--bbox": bbox, "--polygon": polygon, "--from-geo-em": from_geo_em}
+    chosen = [name for name, value in given.items() if value]
+    if len(chosen) != 1:
+        raise ValueError(f"expected one of {', '.join(given)}, got {', '.join(chosen) or 'none'}")
+    found = _place(place, target, outline, nominatim) if place else _area(bbox, polygon, from_geo_em, margin_km, target)
+    choices = Choices(city, found.setting, start, end, source, radar, str(areas) if areas else None, pixel_size, crs)
+    settings = city_settings(choices)
+    config = parse_config(settings, "init")
+    grid = make_grid(found.area, cell_m=config.map.pixel_size_m, tile_px=config.map.tile_px, crs=crs)
+    if found.outline_file is not None:
+        write_text(*found.outline_file)
+    write_text(target, city_text(settings, (f"Area: {found.origin}.", "Every key: config/README.md")))
+    rows, cols = grid.cells_shape
+    typer.echo(f"{target}: {rows} × {cols} cells of {grid.cell_m} m in {grid.crs}, from {found.origin}")
+    for sentence in needs(config, grid):
+        typer.echo(f"- {sentence}")
+    typer.echo(f"next: snakemake --cores all --configfile {target}")
+
+
+def _place(name: str, target: Path, outline: bool, endpoint: str | None) -> StartArea:
+    from lczmap.start.area import area_of_place
+    from lczmap.start.places import NOMINATIM
+
+    return area_of_place(name, target, outline=outline, endpoint=endpoint or NOMINATIM)
+
+
+def _area(bbox: str | None, polygon: Path | None, geo_em: Path | None, margin_km: float, target: Path) -> StartArea:
+    from lczmap.start.area import area_of_bbox, area_of_domain, area_of_polygon
+
+    if bbox:
+        return area_of_bbox(bbox)
+    if polygon:
+        return area_of_polygon(polygon)
+    assert geo_em is not None
+    return area_of_domain(geo_em, target, margin_km=margin_km)
+
+
+@app.command()
+def doctor(
+    folder: Annotated[Path, typer.Argument(help="where results will go, for the room on its disk")] = Path(),
+) -> None:
+    """Check the installation: versions, accounts (present, never shown), disk, GPU, conda. Exit code 1 on a problem.
+
+    Example: lczmap doctor
+    """
+    from lczmap.start.doctor import examine
+
+    marks = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+    findings = examine(folder)
+    for finding in findings:
+        typer.echo(f"{marks[finding.state]:<8}{finding.what:<28}{finding.text}")
+    problems = sum(finding.state == "problem" for finding in findings)
+    if problems:
+        typer.echo(f"{problems} of these must be put right before anything runs")
+        raise typer.Exit(1)
+    typer.echo("nothing stands in the way of a run")

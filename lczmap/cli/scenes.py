@@ -32,7 +32,10 @@ def simulate_city(
     seed: Seed = 1,
     size: Annotated[int, typer.Option(help="width and height in metres")] = 12_000,
 ) -> None:
-    """Write the simulated demo city: scenes, training areas, truth."""
+    """Write the simulated demo city: scenes, training areas, truth.
+
+    Example: lczmap simulate-city simulation/archive.yaml --seed 1 --size 4000
+    """
     from lczmap.scenes.simulate import simulate_city as simulate
 
     if archive.name != "archive.yaml":
@@ -47,15 +50,19 @@ def define_grid(
     aoi_crs: Annotated[str, typer.Option(help="CRS of a bounding box")] = "EPSG:4326",
     pixel_size: Annotated[int, typer.Option(help="pixel size of the map in metres")] = 100,
     tile_px: Annotated[int, typer.Option(help="width of a tile in 10 m pixels")] = 2000,
+    crs: Annotated[str | None, typer.Option(help="UTM zone, EPSG:326xx or EPSG:327xx; else that of the centre")] = None,
 ) -> None:
-    """Lay the 10 m grid over an area of interest."""
+    """Lay the 10 m grid over an area of interest.
+
+    Example: lczmap define-grid grid.json --aoi 13.08,52.34,13.77,52.68
+    """
     from lczmap.aoi import bbox_aoi, parse_bbox, read_aoi
     from lczmap.files import write_text
     from lczmap.grid import make_grid
 
     bbox = parse_bbox(aoi)
     area = read_aoi(Path(aoi)) if bbox is None else bbox_aoi(bbox, aoi_crs)
-    write_text(grid_file, make_grid(area, cell_m=pixel_size, tile_px=tile_px).to_json() + "\n")
+    write_text(grid_file, make_grid(area, cell_m=pixel_size, tile_px=tile_px, crs=crs).to_json() + "\n")
 
 
 @app.command()
@@ -77,7 +84,11 @@ def find_scenes(
     radar_optional: Annotated[bool, typer.Option(help="go on where no Sentinel-1 scene is found")] = False,
     network: Annotated[list[Path] | None, typer.Option(help="description (.json) of a ready network to fit")] = None,
 ) -> None:
-    """Choose the scenes of a city and period and freeze the list."""
+    """Choose the scenes of a city and period and freeze the list.
+
+    Example: lczmap find-scenes grid.json scenes.json --city berlin --sentinel2 my_scenes --start 2024-05-01
+        --end 2024-09-30
+    """
     from lczmap.grid import latitude
     from lczmap.scenes.catalogue import Catalogue, write_catalogue
     from lczmap.scenes.local import read_archive
@@ -116,7 +127,10 @@ def estimate_shifts(
     shifts: Out,
     cloud_mask: CloudMask = "auto",
 ) -> None:
-    """Measure how far each pass lies off the clearest Sentinel-2 date."""
+    """Measure how far each pass lies off the clearest Sentinel-2 date.
+
+    Example: lczmap estimate-shifts grid.json scenes.json coregistration.json
+    """
     from lczmap.scenes.catalogue import read_catalogue
     from lczmap.scenes.shift import estimate_city_shifts
 
@@ -125,7 +139,10 @@ def estimate_shifts(
 
 @app.command()
 def draw_shifts(shifts: Shifts, picture: Out) -> None:
-    """Draw the shift of every pass, window by window."""
+    """Draw the shift of every pass, window by window.
+
+    Example: lczmap draw-shifts coregistration.json coregistration.png
+    """
     from lczmap.evaluation.shift_figures import draw_shifts as draw
 
     measured = json.loads(shifts.read_text())
@@ -149,7 +166,10 @@ def stack_sentinel2(
     dask: DaskAddress = "threads",
     threads: Threads = 1,
 ) -> None:
-    """Write a tile's clear-sky composite of Sentinel-2."""
+    """Write a tile's clear-sky composite of Sentinel-2.
+
+    Example: lczmap stack-sentinel2 grid.json scenes.json coregistration.json s2.tif --tile r000c000
+    """
     from lczmap.grid import HALO_PX
     from lczmap.parallel import dask_scheduler
     from lczmap.scenes.catalogue import read_catalogue
@@ -184,7 +204,10 @@ def stack_sentinel1(
     dask: DaskAddress = "threads",
     threads: Threads = 1,
 ) -> None:
-    """Write a tile's radar channels, each pass moved by its measured shift."""
+    """Write a tile's radar channels, each pass moved by its measured shift.
+
+    Example: lczmap stack-sentinel1 grid.json scenes.json coregistration.json s1.tif --tile r000c000 --channels grd4
+    """
     from lczmap.parallel import dask_scheduler
     from lczmap.scenes.catalogue import read_catalogue
     from lczmap.scenes.local import read_archive

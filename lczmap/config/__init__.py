@@ -6,28 +6,33 @@ names of channels only.
 
 from lczmap.config.cities import check_apart, check_cities, learned_from
 from lczmap.config.parts import PRETRAINED, Adapt, BoundingBox, Map, Model, Simulation, Training
+from lczmap.config.products import EXPORTS, Accuracy, OtherMap, Temperature
 from lczmap.config.reproduce import Reproduce
 from lczmap.config.run import Config
 from lczmap.config.section import Section, Sensor
 from lczmap.config.sensors import NAMED_HEIGHTS, NETWORK, ORBIT_KINDS, SEASONS, Sentinel1, Sentinel2
 
 __all__ = [
+    "EXPORTS",
     "NAMED_HEIGHTS",
     "NETWORK",
     "ORBIT_KINDS",
     "PRETRAINED",
     "SEASONS",
+    "Accuracy",
     "Adapt",
     "BoundingBox",
     "Config",
     "Map",
     "Model",
+    "OtherMap",
     "Reproduce",
     "Section",
     "Sensor",
     "Sentinel1",
     "Sentinel2",
     "Simulation",
+    "Temperature",
     "Training",
     "check_apart",
     "check_cities",

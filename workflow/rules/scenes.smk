@@ -35,9 +35,10 @@ rule define_grid:
         crs=lambda w: getattr(run_of(w).config.aoi, "crs", "EPSG:4326"),
         cell=setting("map.pixel_size_m"),
         tile=setting("map.tile_px"),
+        zone=lambda w: options_text({"crs": run_of(w).config.map.crs}),
     shell:
         "python -m lczmap define-grid {output.grid:q} --aoi {params.aoi:q} --aoi-crs {params.crs:q} "
-        "--pixel-size {params.cell} --tile-px {params.tile} > {log:q} 2>&1"
+        "--pixel-size {params.cell} --tile-px {params.tile} {params.zone} > {log:q} 2>&1"
 
 
 # Beside what was fetched: deleted results are made again without a new search

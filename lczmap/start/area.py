@@ -1,0 +1,71 @@
+"""The area of a new city: from a name, a box, a polygon or the domain of a WRF simulation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shapely.geometry import mapping
+from shapely.geometry.base import BaseGeometry
+
+from lczmap.aoi import bbox_aoi, checked_area, parse_bbox, read_aoi
+from lczmap.exports.geo_em import domain_polygon
+from lczmap.start.places import NOMINATIM, find_place
+
+
+@dataclass(frozen=True)
+class StartArea:
+    """An area in longitude and latitude, what the key `aoi` says, where it came from in words.
+
+    `outline_file` is a GeoJSON to write beside the configuration, or None.
+    """
+
+    area: BaseGeometry
+    setting: str | Mapping[str, Any]
+    origin: str
+    outline_file: tuple[Path, str] | None = None
+
+
+def area_of_bbox(text: str) -> StartArea:
+    """Read `west,south,east,north` in degrees."""
+    bounds = parse_bbox(text)
+    if bounds is None:
+        raise ValueError(f"--bbox: expected west,south,east,north in degrees, got {text!r}")
+    return StartArea(bbox_aoi(bounds), {"bbox": list(bounds)}, "a bounding box")
+
+
+def area_of_polygon(path: Path) -> StartArea:
+    """Take a polygon file as it is."""
+    return StartArea(read_aoi(path), str(path), f"the polygons of {path}")
+
+
+def area_of_place(name: str, config_file: Path, *, outline: bool, endpoint: str = NOMINATIM) -> StartArea:
+    """Look a place up; its box, or with `outline` its outline as `<city>.geojson` beside the configuration."""
+    place = find_place(name, endpoint=endpoint)
+    origin = f"{place.name}, © OpenStreetMap contributors"
+    if not outline:
+        bounds = [round(edge, 5) for edge in place.area.bounds]
+        return StartArea(bbox_aoi(bounds), {"bbox": bounds}, origin)
+    if not place.is_outline:
+        raise ValueError(
+            f"{place.name} has no outline in OpenStreetMap, only a point; leave --outline out, or give --bbox"
+        )
+    return _with_file(checked_area(place.area, place.name), config_file, origin)
+
+
+def area_of_domain(path: Path, config_file: Path, *, margin_km: float) -> StartArea:
+    """Take the domain of a WRF geo_em file and `margin_km` around it: w2w needs a map larger than the domain."""
+    area = checked_area(domain_polygon(path, margin_km=margin_km), str(path))
+    return _with_file(area, config_file, f"the WRF domain of {path.name} and {margin_km:g} km around it")
+
+
+def _with_file(area: BaseGeometry, config_file: Path, origin: str) -> StartArea:
+    path = config_file.with_suffix(".geojson")
+    if path.exists():
+        raise ValueError(f"{path} exists already; give another --out, or delete it first")
+    feature = {"type": "Feature", "properties": {"origin": origin}, "geometry": mapping(area)}
+    text = json.dumps({"type": "FeatureCollection", "features": [feature]}) + "\n"
+    return StartArea(area, str(path), origin, (path, text))
