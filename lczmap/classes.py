@@ -8,6 +8,7 @@ Sources: Stewart & Oke 2012 (classes); Demuzere et al. 2021 and 2022, LCZ Genera
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ class LczClass:
     @property
     def rgb(self) -> tuple[int, int, int]:
         """Colour as three integers 0..255."""
-        return int(self.color[1:3], 16), int(self.color[3:5], 16), int(self.color[5:7], 16)
+        return _rgb(self.color)
 
     @property
     def title(self) -> str:
@@ -66,6 +67,12 @@ CLASSES: tuple[LczClass, ...] = (
     LczClass(17, "G", "Water", "#6a6aff"),
 )
 LABELS: tuple[str, ...] = tuple(c.label for c in CLASSES)
+
+PaletteName = Literal["official", "colour_blind"]
+_COLOUR_BLIND = (  # codes 1..17: the colour-blind option of the R package LCZ4r, 17 hues of one lightness
+    *("#E16A86", "#D8755E", "#C98027", "#B48C00", "#989600", "#739F00", "#36A631", "#00AA63", "#00AD89"),
+    *("#00ACAA", "#00A7C5", "#009EDA", "#6290E5", "#9E7FE5", "#C36FDA", "#D965C6", "#E264A9"),
+)
 
 _BY_LABEL = {c.label: c for c in CLASSES}
 
@@ -115,6 +122,27 @@ def code_to_wudapt(code: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
     return np.where(code > 10, code + 90, code).astype(np.uint8)
 
 
-def palette() -> dict[int, tuple[int, int, int, int]]:
+def wudapt_to_code(wudapt: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Convert WUDAPT codes 0, 1..10, 101..107 to codes 0..17 (101 becomes 11); any other value is a ValueError."""
+    wudapt = np.asarray(wudapt)
+    known = ((wudapt >= 0) & (wudapt <= 10)) | ((wudapt >= 101) & (wudapt <= 107))
+    if not known.all():
+        raise ValueError(f"expected WUDAPT codes 0..10 or 101..107, got {np.unique(wudapt[~known]).tolist()}")
+    return np.where(wudapt > 10, wudapt - 90, wudapt).astype(np.uint8)
+
+
+def class_colors(name: PaletteName = "official") -> tuple[str, ...]:
+    """Return the colours of the codes 1..17 as #rrggbb; ValueError for a name that no palette has."""
+    if name not in ("official", "colour_blind"):
+        raise ValueError(f"expected a palette official or colour_blind, got {name!r}; correct `map.palette`")
+    return tuple(c.color for c in CLASSES) if name == "official" else tuple(c.lower() for c in _COLOUR_BLIND)
+
+
+def palette(name: PaletteName = "official") -> dict[int, tuple[int, int, int, int]]:
     """Return the raster colour table {code: (r, g, b, alpha)}; nodata 0 is fully transparent."""
-    return {NODATA_CODE: (0, 0, 0, 0)} | {c.code: (*c.rgb, 255) for c in CLASSES}
+    colors = {c.code: color for c, color in zip(CLASSES, class_colors(name), strict=True)}
+    return {NODATA_CODE: (0, 0, 0, 0)} | {code: (*_rgb(color), 255) for code, color in colors.items()}
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

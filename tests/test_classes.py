@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lczmap.classes import CLASSES, code_to_index, code_to_wudapt, index_to_code, palette, parse_class
+from lczmap.classes import CLASSES, class_colors, code_to_index, code_to_wudapt, index_to_code, palette, parse_class
 
 
 def test_codes_and_indices_are_one_apart() -> None:
@@ -41,3 +41,15 @@ def test_the_palette_is_the_official_one_and_nodata_is_transparent() -> None:
     assert colours[6] == (255, 153, 85, 255)
     assert len(colours) == 18
     assert len({c.color for c in CLASSES}) == 17
+
+
+def test_the_colour_blind_palette_is_that_of_lcz4r():
+    colours = palette("colour_blind")
+    assert colours[0] == (0, 0, 0, 0)
+    assert colours[1] == (0xE1, 0x6A, 0x86, 255) and colours[17] == (0xE2, 0x64, 0xA9, 255)
+    assert len(set(class_colors("colour_blind"))) == 17
+
+
+def test_an_unknown_palette_is_refused() -> None:
+    with pytest.raises(ValueError, match="official or colour_blind, got 'rainbow'"):
+        palette("rainbow")  # type: ignore[arg-type]

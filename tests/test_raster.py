@@ -1,4 +1,5 @@
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pyproj
@@ -128,6 +129,21 @@ def test_the_class_map_is_a_valid_cog_with_colours_and_names(tmp_path: Path) -> 
     assert read_class_map(path)[0].tolist() == codes.tolist()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["lcz.tif", "lcz.tif.aux.xml"]
     assert "<Category>LCZ A: Dense trees</Category>" in (tmp_path / "lcz.tif.aux.xml").read_text()
+
+
+def test_the_attribute_table_counts_the_cells_and_has_the_chosen_colours(tmp_path: Path) -> None:
+    codes = np.array([[0, 6, 6], [6, 13, 17]], np.uint8)
+    write_class_map(tmp_path / "lcz.tif", codes, geobox(2, 3), tags={"LCZMAP_PALETTE": "x"}, palette="colour_blind")
+    table = ET.parse(tmp_path / "lcz.tif.aux.xml").getroot().find("PAMRasterBand/GDALRasterAttributeTable")
+    assert table is not None
+    rows = [[cell.text for cell in row] for row in table.iter("Row")]
+    assert [column.findtext("Name") for column in table.iter("FieldDefn")][:3] == ["Value", "Count", "Class"]
+    assert len(rows) == 17
+    assert rows[5] == ["6", "3", "LCZ 6: Open lowrise", "115", "159", "0", "255"]  # #739f00
+    assert rows[12][:3] == ["13", "1", "LCZ C: Bush, scrub"]
+    with rasterio.open(tmp_path / "lcz.tif") as source:
+        assert source.colormap(1)[6] == (115, 159, 0, 255)
+        assert source.tags()["LCZMAP_PALETTE"] == "colour_blind"
 
 
 def test_the_overview_shows_the_most_frequent_class(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ DaskAddress = Annotated[str, typer.Option("--dask", help="`threads`, or the addr
 Threads = Annotated[int, typer.Option(help="threads, where dask runs on threads")]
 PatchPx = Annotated[int, typer.Option("--patch-px", help="width of a patch in pixels of 10 m")]
 Seed = Annotated[int, typer.Option(help="seed of all random choices")]
+Palette = Annotated[Literal["official", "colour_blind"], typer.Option(help="colours of the classes")]
 
 
 def read_grid(path: Path) -> Grid:

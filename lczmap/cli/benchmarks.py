@@ -19,7 +19,10 @@ def compare_map(
     block: Annotated[float, typer.Option(help="metres; width of the blocks that intervals are drawn from")] = 500.0,
     seed: Seed = 47,
 ) -> None:
-    """Compare a map with reference cells of another source, at their centres."""
+    """Compare a map with reference cells of another source, at their centres.
+
+    Example: lczmap compare-map lcz.tif so2sat_cells.parquet comparison.json
+    """
     from lczmap.evaluation.comparison import compare_map as compare
 
     report = compare(lcz, reference, comparison, field=field, block_m=block, seed=seed)
@@ -37,7 +40,10 @@ def measure_networks(
     names: Annotated[list[str] | None, typer.Option(help="a network, repeatable; default: all")] = None,
     seconds: Annotated[float, typer.Option(help="spent on each network and way to run it")] = 6.0,
 ) -> None:
-    """Write a table of every network's size and speed."""
+    """Write a table of every network's size and speed.
+
+    Example: lczmap measure-networks networks.md --name eb_cnn --name gul_s2
+    """
     from lczmap.evaluation.speed import measure_networks as measure
 
     measure(table, device=device, names=names or (), seconds=seconds)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lczmap.cli.app import GridFile, Out, TileName, app, read_grid, read_tile
+from lczmap.cli.app import GridFile, Out, Palette, TileName, app, read_grid, read_tile
 
 
 @app.command()
@@ -19,7 +19,10 @@ def classify_tile(
     tile: TileName,
     allow_level_mismatch: Annotated[bool, typer.Option(help="accept pixels of another level or calibration")] = False,
 ) -> None:
-    """Classify every map cell of a tile."""
+    """Classify every map cell of a tile.
+
+    Example: lczmap classify-tile grid.json checkpoint.safetensors probabilities.tif s1.tif s2.tif --tile r000c001
+    """
     from lczmap.mapping.classify import classify_tile as classify
 
     grid, one = read_tile(grid_file, tile)
@@ -33,13 +36,17 @@ def mosaic_map(
     lcz: Out,
     probabilities: Out,
     tiles: Annotated[list[Path], typer.Argument(help="the tiles' probabilities.tif")],
+    palette: Palette = "official",
 ) -> None:
-    """Join the tiles into probabilities.tif and lcz.tif."""
+    """Join the tiles into probabilities.tif and lcz.tif.
+
+    Example: lczmap mosaic-map grid.json checkpoint.safetensors lcz.tif probabilities.tif tiles/*/probabilities.tif
+    """
     from lczmap.mapping.mosaic import mosaic
     from lczmap.provenance import map_tags
 
     tags = map_tags(checkpoint)
-    gaps = mosaic(tiles, read_grid(grid_file), probabilities, lcz, tags=tags)
+    gaps = mosaic(tiles, read_grid(grid_file), probabilities, lcz, tags=tags, palette=palette)
     typer.echo(
         f"{lcz}: from {tags['LCZMAP_SENSORS']}; {gaps:.1%} of the area of interest has no class (no clear pixel)"
     )
@@ -55,7 +62,11 @@ def explain_tile(
     tile: TileName,
     allow_level_mismatch: Annotated[bool, typer.Option(help="accept pixels of another level or calibration")] = False,
 ) -> None:
-    """Write how well each band group of a tile agrees with the text of the mapped class."""
+    """Write how well each band group of a tile agrees with the text of the mapped class.
+
+    Example: lczmap explain-tile grid.json checkpoint.safetensors probabilities.tif explanation.tif s1.tif s2.tif
+        --tile r000c001
+    """
     from lczmap.mapping.explain import explain_tile as explain
 
     grid, one = read_tile(grid_file, tile)
@@ -69,7 +80,10 @@ def mosaic_explanation(
     explanation: Out,
     tiles: Annotated[list[Path], typer.Argument(help="the tiles' explanation.tif")],
 ) -> None:
-    """Join the tiles into explanation.tif."""
+    """Join the tiles into explanation.tif.
+
+    Example: lczmap mosaic-explanation grid.json checkpoint.safetensors explanation.tif tiles/*/explanation.tif
+    """
     from lczmap.mapping.mosaic import mosaic_explanation as join
     from lczmap.provenance import map_tags
 

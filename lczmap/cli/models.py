@@ -27,7 +27,10 @@ def select_patches(
     gap: Annotated[int, typer.Option(help="metres between taught and tested cells")] = 320,
     patch_px: PatchPx = 32,
 ) -> None:
-    """Choose the patches of the training areas and split them by polygon."""
+    """Choose the patches of the training areas and split them by polygon.
+
+    Example: lczmap select-patches grid.json areas.kml patches.gpkg patches.json --seed 47
+    """
     from lczmap.training import patches as selection
 
     grid = read_grid(grid_file)
@@ -67,7 +70,11 @@ def train_model(
     devices: Annotated[int, typer.Option(help="GPUs to train on; 0: one device, a GPU if there is one", min=0)] = 0,
     strategy: Annotated[str, typer.Option(help="lightning's strategy for several devices")] = "auto",
 ) -> None:
-    """Train a network on the patches of one city or several and write its checkpoint."""
+    """Train a network on the patches of one city or several and write its checkpoint.
+
+    Example: lczmap train-model grid.json patches.gpkg tiles checkpoint.safetensors --name bp_lcz_eb_cnn --stack s1.tif
+        --stack s2.tif
+    """
     from lczmap.channels import input_channels
     from lczmap.training.train import CityPatches, Hardware
     from lczmap.training.train import train_model as train
@@ -97,7 +104,10 @@ def train_model(
 
 @app.command()
 def list_models() -> None:
-    """Name the architectures that `model.name` can choose."""
+    """Name the architectures that `model.name` can choose.
+
+    Example: lczmap list-models
+    """
     from lczmap.models.registry import list_models as networks
     from lczmap.models.rf import FOREST
 
@@ -107,7 +117,10 @@ def list_models() -> None:
 
 @app.command()
 def fetch_weights(name: Annotated[str, typer.Argument(help="gul_s1, gul_s2 or sen2lcz")], out: Out) -> None:
-    """Download a public network's weights and check their SHA-256."""
+    """Download a public network's weights and check their SHA-256.
+
+    Example: lczmap fetch-weights gul_s2 gul_s2.h5
+    """
     from lczmap.models.pretrained import fetch_weights as fetch
 
     fetch(name, out)
@@ -119,7 +132,10 @@ def import_weights(
     weights: Annotated[Path, typer.Argument(help="Keras HDF5 weight file")],
     checkpoint: Out,
 ) -> None:
-    """Turn a public network's Keras weights into our checkpoint."""
+    """Turn a public network's Keras weights into our checkpoint.
+
+    Example: lczmap import-weights gul_s2 gul_s2.h5 gul_s2.safetensors
+    """
     from lczmap.models.pretrained import import_weights as convert
 
     convert(name, weights, checkpoint)
@@ -130,7 +146,10 @@ def join_models(
     checkpoint: Out,
     members: Annotated[list[Path], typer.Argument(help="checkpoints .safetensors of the members")],
 ) -> None:
-    """Join checkpoints into an ensemble: the mean of their probabilities."""
+    """Join checkpoints into an ensemble: the mean of their probabilities.
+
+    Example: lczmap join-models joined.safetensors first.safetensors second.safetensors
+    """
     from lczmap.models.ensemble import join_models as join
 
     join(checkpoint, members)
@@ -150,7 +169,10 @@ def adapt_model(
     allow_level_mismatch: Annotated[bool, typer.Option(help="accept pixels of another level or calibration")] = False,
     seed: Seed = 47,
 ) -> None:
-    """Adapt a checkpoint to a city's pixels, without labels; gives `gul_s1` the statistics of the city's scene."""
+    """Adapt a checkpoint to a city's pixels, without labels; gives `gul_s1` the statistics of the city's scene.
+
+    Example: lczmap adapt-model grid.json checkpoint.safetensors tiles adapted.safetensors --stack s2.tif --batch-norm
+    """
     from lczmap.mapping.adapt import adapt_model as adapt
 
     adapt(
@@ -171,7 +193,10 @@ def write_card(
     checkpoint: Annotated[Path, typer.Argument(help="checkpoint .safetensors")],
     card: Out,
 ) -> None:
-    """Write what is known of a checkpoint's reliability, as Markdown."""
+    """Write what is known of a checkpoint's reliability, as Markdown.
+
+    Example: lczmap write-card gul_s2.safetensors reliability.md
+    """
     from lczmap.models.cards import write_card as write
 
     write(checkpoint, card)

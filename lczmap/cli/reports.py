@@ -22,7 +22,10 @@ def assess_map(
         Literal["test", "all"], typer.Option(help="`all`: every polygon, of a network that learned from other cities")
     ] = "test",
 ) -> None:
-    """Measure the map on the test polygons, or on all."""
+    """Measure the map on the test polygons, or on all.
+
+    Example: lczmap assess-map lcz.tif probabilities.tif patches.gpkg accuracy.json
+    """
     from lczmap.evaluation.accuracy import assess_map as assess
 
     assess(lcz, probabilities, patches, accuracy, split=split, seed=seed)
@@ -36,7 +39,10 @@ def assess_agreement(
     agreement: Out,
     seed: Seed = 47,
 ) -> None:
-    """Compare a student's map with its teacher's on the half that was not taught."""
+    """Compare a student's map with its teacher's on the half that was not taught.
+
+    Example: lczmap assess-agreement probabilities.tif models/gul_s2/probabilities.tif patches.gpkg agreement.json
+    """
     from lczmap.evaluation.agreement import assess_agreement as assess
 
     assess(probabilities, teacher, patches, agreement, seed=seed)
@@ -44,7 +50,10 @@ def assess_agreement(
 
 @app.command()
 def tabulate_accuracy(table: Out, reports: Annotated[list[Path], typer.Argument(help="accuracy.json files")]) -> None:
-    """Write one table of the accuracy of several cities and networks."""
+    """Write one table of the accuracy of several cities and networks.
+
+    Example: lczmap tabulate-accuracy accuracy.md results/*/*/accuracy.json
+    """
     from lczmap.evaluation.tables import tabulate_accuracy as tabulate
 
     tabulate(reports, table)
@@ -52,7 +61,10 @@ def tabulate_accuracy(table: Out, reports: Annotated[list[Path], typer.Argument(
 
 @app.command()
 def tabulate_agreement(table: Out, reports: Annotated[list[Path], typer.Argument(help="agreement.json files")]) -> None:
-    """Write one table of the agreement of several networks with their teacher."""
+    """Write one table of the agreement of several networks with their teacher.
+
+    Example: lczmap tabulate-agreement agreement.md results/*/*/agreement.json
+    """
     from lczmap.evaluation.tables import tabulate_agreement as tabulate
 
     tabulate(reports, table)
@@ -66,7 +78,10 @@ def draw_map(
     title: Annotated[str, typer.Option(help="title of the picture")] = "",
     truth: Annotated[Path | None, typer.Option(help="class raster to show beside it")] = None,
 ) -> None:
-    """Draw the map beside the scene it was made from."""
+    """Draw the map beside the scene it was made from.
+
+    Example: lczmap draw-map lcz.tif map.png tiles/r000c000/s2.tif --title 'Berlin, summer 2024'
+    """
     from lczmap.evaluation.figures import draw_map as draw
 
     draw(lcz, picture, rgb_stack_paths=stacks, title=title, truth_path=truth)
@@ -81,7 +96,11 @@ def record_run(
     config: Annotated[str, typer.Option(help="the run's configuration, as JSON")],
     shifts: Annotated[Path, typer.Option(help="coregistration.json")],
 ) -> None:
-    """Write down what the run was made of."""
+    """Write down what the run was made of.
+
+    Example: lczmap record-run scenes.json lcz.tif run.json checkpoint.safetensors --config '{}'
+        --shifts coregistration.json
+    """
     from lczmap.files import sha256, write_json
     from lczmap.provenance import MAP_FACTS, run_record
     from lczmap.raster import read_tags
@@ -96,7 +115,10 @@ def record_run(
 def summarise_run(
     folders: Annotated[list[Path], typer.Argument(help="results/<city>/<period>, one or more")],
 ) -> None:
-    """Say what a run made, how accurate it is and how long each step took."""
+    """Say what a run made, how accurate it is and how long each step took.
+
+    Example: lczmap summarise-run results/demo/2024-05-01_2024-09-30
+    """
     from lczmap.provenance import summary
 
     for folder in folders:

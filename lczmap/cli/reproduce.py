@@ -18,7 +18,10 @@ Result = Annotated[Path, typer.Argument(help="result.json of a run")]
 def list_reproductions(
     table: Annotated[str | None, typer.Argument(help="name the rows of this table; none: name the tables")] = None,
 ) -> None:
-    """Name the tables that can be reproduced, or the rows of one with their protocols."""
+    """Name the tables that can be reproduced, or the rows of one with their protocols.
+
+    Example: lczmap list-reproductions bp_lcz_table2
+    """
     from lczmap.reproduce.tables import list_tables, load_table
 
     if table is None:
@@ -45,7 +48,10 @@ def run_reproduction(
     devices: Annotated[int, typer.Option(help="GPUs to train on; 0: one device, a GPU if there is one", min=0)] = 0,
     strategy: Annotated[str, typer.Option(help="lightning's strategy for several devices")] = "auto",
 ) -> None:
-    """Train and test one row of a table with one seed."""
+    """Train and test one row of a table with one seed.
+
+    Example: lczmap run-reproduction zhou_table5 resnet50 result.json features.npz --source so2sat
+    """
     from lczmap.reproduce.results import marks_of
     from lczmap.reproduce.run import run_reproduction as run
     from lczmap.training.hardware import Hardware
@@ -77,7 +83,10 @@ def draw_reproduction(
     tsne: Out,
     training: Out,
 ) -> None:
-    """Draw a run's confusion matrix, t-SNE and training curves."""
+    """Draw a run's confusion matrix, t-SNE and training curves.
+
+    Example: lczmap draw-reproduction result.json features.npz confusion.png tsne.png training.png
+    """
     from lczmap.reproduce.figures import draw_reproduction as draw
 
     draw(result, features, confusion, tsne, training)
@@ -87,7 +96,10 @@ def draw_reproduction(
 def tabulate_reproduction(
     table: TableName, report: Out, results: Annotated[list[Path], typer.Argument(help="result.json files")]
 ) -> None:
-    """Write the report of a table: published figures beside ours."""
+    """Write the report of a table: published figures beside ours.
+
+    Example: lczmap tabulate-reproduction zhou_table5 report.md results/reproduce/zhou_table5/*.json
+    """
     from lczmap.reproduce.report import tabulate_reproduction as tabulate
 
     tabulate(table, results, report)
@@ -95,7 +107,10 @@ def tabulate_reproduction(
 
 @app.command()
 def reproduce(reports: Annotated[list[Path], typer.Argument(help="report.md files")]) -> None:
-    """Print what finished reports say: title, warnings and the table of figures."""
+    """Print what finished reports say: title, warnings and the table of figures.
+
+    Example: lczmap reproduce results/reproduce/zhou_table5/report.md
+    """
     from lczmap.reproduce.report import read_summary
 
     for path in reports:

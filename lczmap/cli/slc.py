@@ -28,7 +28,10 @@ def fetch_slc(
     endpoint: Annotated[str | None, typer.Option(help="address of a mirror; none: the provider's own")] = None,
     folder: Annotated[Path | None, typer.Option(help="with `local`: folder of products")] = None,
 ) -> None:
-    """Download the SLC products, or bursts, of a search."""
+    """Download the SLC products, or bursts, of a search.
+
+    Example: lczmap fetch-slc found.json products.json --provider asf
+    """
     from lczmap.scenes.slc.batch import download_products
     from lczmap.scenes.slc.registry import make_slc_source
     from lczmap.scenes.sources.fetch import read_found
@@ -45,7 +48,10 @@ def fetch_orbit(
         str, typer.Option(help="auto, precise, restituted, product, or an EOF file or folder")
     ] = "auto",
 ) -> None:
-    """Find or fetch the orbit file of each product."""
+    """Find or fetch the orbit file of each product.
+
+    Example: lczmap fetch-orbit products.json orbits.json
+    """
     from lczmap.scenes.slc.batch import read_products, write_orbits
     from lczmap.scenes.slc.flight import choose_orbit
 
@@ -62,7 +68,10 @@ def fetch_dem(
     dem: Annotated[str, typer.Option(help="glo30, srtm, or a raster of heights")] = "glo30",
     geoid: Annotated[float | None, typer.Option(help="the geoid's height at the city, in metres")] = None,
 ) -> None:
-    """Fetch or convert a height model: metres above the WGS84 ellipsoid around the city."""
+    """Fetch or convert a height model: metres above the WGS84 ellipsoid around the city.
+
+    Example: lczmap fetch-dem grid.json heights.tif --dem glo30
+    """
     from lczmap.scenes.slc.terrain import fetch_dem as fetch
 
     grid = read_grid(grid_file)
@@ -84,7 +93,10 @@ def process_slc(
     backend: Backend = "python",
     geometry_layers: GeometryLayers = False,
 ) -> None:
-    """Make radar channels of SLC products on the city's pixels."""
+    """Make radar channels of SLC products on the city's pixels.
+
+    Example: lczmap process-slc grid.json products.json orbits.json heights.tif slc/archive.yaml --channels so2sat8
+    """
     from lczmap.scenes.slc.batch import process_products, read_orbits, read_products
 
     options = _options(channels, heights, backend, geometry_layers)
@@ -106,7 +118,11 @@ def place_slc(
     dates: Annotated[Literal["single", "mean", "softmax"], typer.Option(help="which passes the stacks use")] = "single",
     max_dates: Annotated[int, typer.Option(help="how many passes `mean` and `softmax` use")] = 3,
 ) -> None:
-    """Geocode the passes that the stacks use once more, at their measured shift."""
+    """Geocode the passes that the stacks use once more, at their measured shift.
+
+    Example: lczmap place-slc grid.json products.json orbits.json heights.tif scenes.json coregistration.json
+        slc/archive.yaml
+    """
     from lczmap.scenes.catalogue import read_catalogue
     from lczmap.scenes.slc.batch import place_products, read_orbits, read_products
 

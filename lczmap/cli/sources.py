@@ -52,7 +52,11 @@ def search_archive(
     one_orbit: Annotated[bool, typer.Option(help="passes of one platform and relative orbit only")] = False,
     may_be_empty: Annotated[bool, typer.Option(help="finding nothing is no error")] = False,
 ) -> None:
-    """Search an archive, choose the best dates, say what they cost, and freeze the choice."""
+    """Search an archive, choose the best dates, say what they cost, and freeze the choice.
+
+    Example: lczmap search-archive grid.json found.json --source gcs --sensor sentinel-2 --start 2024-05-01
+        --end 2024-09-30
+    """
     from dataclasses import replace
 
     from lczmap.grid import latitude
@@ -107,7 +111,11 @@ def fetch_scenes(
     dask: DaskAddress = "threads",
     threads: Threads = 1,
 ) -> None:
-    """Fetch the scenes of a search: their windows around the city, and an archive.yaml."""
+    """Fetch the scenes of a search: their windows around the city, and an archive.yaml.
+
+    Example: lczmap fetch-scenes grid.json found.json archive.yaml --source gcs --sensor sentinel-2 --start 2024-05-01
+        --end 2024-09-30
+    """
     from lczmap.parallel import dask_scheduler
     from lczmap.scenes.sources.fetch import fetch_scenes as fetch
     from lczmap.scenes.sources.fetch import read_found

@@ -66,6 +66,9 @@ class Config(Section):
         if self.end < self.start:
             yield f"expected `end` on or after `start`, got {self.start} and {self.end}"
         yield from self._source_problems()
+        names = [other.name for other in self.other_maps]
+        if len(set(names)) < len(names):
+            yield f"`other_maps` has a name twice: {', '.join(names)}; each needs a folder of its own"
         for model in self.models:
             if not model.is_ensemble and not self.sensors_of(model):
                 yield f"the network {model.key!r} sees no sensor; `sentinel1.use` is off"

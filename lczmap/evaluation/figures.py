@@ -1,4 +1,4 @@
-"""Pictures of a map: the classes in their official colours beside what the satellite saw."""
+"""Pictures of a map: the classes in the colours of its palette beside what the satellite saw."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pyproj
 from odc.geo.geobox import GeoBox
 
-from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES, palette
+from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES, PaletteName, palette
+from lczmap.classes import class_colors as palette_colors
 from lczmap.files import replacing
 from lczmap.provenance import RELIABILITY_TAG
 from lczmap.raster import Float, band_names, read_class_map, read_onto, read_tags
@@ -62,24 +63,25 @@ def draw_map(
     of its network's reliability stands below.
     """
     codes, geobox = read_class_map(lcz_path)
-    panels = [Panel("Local Climate Zones", class_colors(codes))]
+    tags = read_tags(lcz_path)
+    colors: PaletteName = "colour_blind" if tags.get("LCZMAP_PALETTE") == "colour_blind" else "official"
+    panels = [Panel("Local Climate Zones", class_colors(codes, colors))]
     if rgb_stack_paths:
         panels.append(Panel("Sentinel-2, natural colour", stretch_colors(_quick_look(rgb_stack_paths, geobox))))
     if truth_path is not None:
         truth = np.nan_to_num(read_onto(truth_path, geobox, resampling="nearest"), nan=NODATA_CODE)
-        panels.append(Panel(truth_title, class_colors(truth.astype(np.uint8))))
-    tags = read_tags(lcz_path)
+        panels.append(Panel(truth_title, class_colors(truth.astype(np.uint8), colors)))
     sensors = tags.get("LCZMAP_SENSORS", "")
     made_from = "" if not sensors or " " in sensors else f" (from {sensors.title()} alone)"
     note = tags.get(RELIABILITY_TAG, "")
-    figure = _figure(panels, geobox, class_shares(codes), title=title + made_from, note=note)
+    figure = _figure(panels, geobox, class_shares(codes), colors, title=title + made_from, note=note)
     with replacing(out_png) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, facecolor="white")
 
 
-def class_colors(codes: Bytes) -> Bytes:
-    """Return the official colours (y, x, 4) of codes 0..17 (y, x); 0 is transparent."""
-    table = np.array([palette()[code] for code in range(NUM_CLASSES + 1)], np.uint8)
+def class_colors(codes: Bytes, name: PaletteName = "official") -> Bytes:
+    """Return the colours (y, x, 4) that the palette `name` gives codes 0..17 (y, x); 0 is transparent."""
+    table = np.array([palette(name)[code] for code in range(NUM_CLASSES + 1)], np.uint8)
     colors: Bytes = table[codes]
     return colors
 
@@ -123,7 +125,13 @@ def _quick_look(stack_paths: Sequence[Path], geobox: GeoBox) -> Float:
 
 
 def _figure(
-    panels: Sequence[Panel], geobox: GeoBox, shares: npt.NDArray[np.float64], *, title: str, note: str
+    panels: Sequence[Panel],
+    geobox: GeoBox,
+    shares: npt.NDArray[np.float64],
+    colors: PaletteName,
+    *,
+    title: str,
+    note: str,
 ) -> Figure:
     """Lay panels out in a row, or in a column where the map is wide, with the legend on the right, a note below."""
     from matplotlib.figure import Figure
@@ -154,7 +162,9 @@ def _figure(
             ax.set_ylabel("northing, km", fontsize=8)
         if k == 0:
             _add_scale_bar(ax, geobox)
-    _draw_legend(add_axes(legend_left, _TOP, _LEGEND_WIDTH - 0.1, max(min(body, _PANEL), _LEGEND_HEIGHT)), shares)
+    _draw_legend(
+        add_axes(legend_left, _TOP, _LEGEND_WIDTH - 0.1, max(min(body, _PANEL), _LEGEND_HEIGHT)), shares, colors
+    )
     return figure
 
 
@@ -167,14 +177,14 @@ def _draw_panel(ax: Axes, panel: Panel, geobox: GeoBox) -> None:
     ax.tick_params(labelsize=7, length=2)
 
 
-def _draw_legend(ax: Axes, shares: npt.NDArray[np.float64]) -> None:
+def _draw_legend(ax: Axes, shares: npt.NDArray[np.float64], colors: PaletteName) -> None:
     """List all 17 classes with their share of the map."""
     ax.set(xlim=(0, 1), ylim=(NUM_CLASSES + 1.5, -1))
     ax.axis("off")
     ax.text(1, -0.4, "share of map", ha="right", va="center", fontsize=7, color="0.35")
-    for c, share in zip(CLASSES, shares, strict=True):
+    for c, share, color in zip(CLASSES, shares, palette_colors(colors), strict=True):
         y = c.index + 0.6 + (0.5 if not c.is_built else 0)  # a gap between built and natural classes
-        ax.barh(y, 0.09, height=0.72, color=c.color, edgecolor="0.6", linewidth=0.4)
+        ax.barh(y, 0.09, height=0.72, color=color, edgecolor="0.6", linewidth=0.4)
         ax.text(0.13, y, f"{c.label}  {c.name}", va="center", fontsize=8, color="black" if share else "0.55")
         ax.text(1, y, f"{100 * share:.1f} %" if share else "–", ha="right", va="center", fontsize=8, color="0.35")
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 
-from lczmap.classes import NODATA_CODE, NUM_CLASSES
+from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES, PaletteName
 from lczmap.grid import Grid, Tile, aoi_cells, tile_cells, tiles
-from lczmap.raster import Float, band_names, read_cells, write_class_map, write_parts, write_probabilities
+from lczmap.raster import Float, band_names, read_cells, write_class_map, write_float_cog
 
 
 def mosaic(
@@ -21,13 +21,14 @@ def mosaic(
     out_classes: Path,
     *,
     tags: Mapping[str, str] | None = None,
+    palette: PaletteName = "official",
 ) -> float:
     """Write probabilities.tif (17 bands, NaN nodata) and lcz.tif (codes 1..17, 0 nodata) of the whole city.
 
     `tile_paths` are the tiles' probabilities, in any order; each is placed by its own georeference. Memory holds
-    one tile and the class map. `tags` go into both files. Returns the share of the area of interest that has no
-    class, which is also a tag of lcz.tif. ValueError when a file is no tile of the grid, appears
-    twice, a tile of the grid has no file, or no cell has a class.
+    one tile and the class map. `tags` go into both files, the colours of `palette` into lcz.tif. Returns the share of
+    the area of interest that has no class, which is also a tag of lcz.tif. ValueError when a file is no tile of the
+    grid, appears twice, a tile of the grid has no file, or no cell has a class.
     """
     codes = np.full(grid.cells_shape, NODATA_CODE, np.uint8)
 
@@ -42,9 +43,11 @@ def mosaic(
                 "interest lie inside the scenes, and are the scenes clear there?"
             )
 
-    write_probabilities(out_probabilities, parts(), grid.cell_geobox, tags=tags or {})
+    titles = [c.title for c in CLASSES]
+    write_float_cog(out_probabilities, parts(), grid.cell_geobox, names=titles, tags=tags or {})
     gaps = float((codes[aoi_cells(grid)] == NODATA_CODE).mean())
-    write_class_map(out_classes, codes, grid.cell_geobox, tags={**(tags or {}), "LCZMAP_GAPS": f"{gaps:.2%}"})
+    tags = {**(tags or {}), "LCZMAP_GAPS": f"{gaps:.2%}"}
+    write_class_map(out_classes, codes, grid.cell_geobox, tags=tags, palette=palette)
     return gaps
 
 
@@ -64,7 +67,7 @@ def mosaic_explanation(
             )
     tiles_found = _read_tiles(tile_paths, grid, len(names))
     parts = ((tile_cells(grid, tile), support) for tile, support in tiles_found)
-    write_parts(out_path, parts, grid.cell_geobox, names=names, tags=tags)
+    write_float_cog(out_path, parts, grid.cell_geobox, names=names, tags=tags or {})
 
 
 def most_probable_code(probabilities: Float) -> npt.NDArray[np.uint8]:

@@ -4,8 +4,11 @@ Arrays are (band, y, x), rows run north to south, missing pixels are NaN in floa
 temporary name in the same folder and renames at the end, so a file under its final name is complete.
 """
 
+from lczmap.raster.exchange import write_generator_bands
+from lczmap.raster.facts import BandFacts, band_facts, sample_band
 from lczmap.raster.files import Float
 from lczmap.raster.maps import read_class_map, write_class_map, write_probabilities
+from lczmap.raster.pictures import encode_jpeg, read_colors, read_small, read_strips
 from lczmap.raster.pixels import (
     ResamplingName,
     band_names,
@@ -19,29 +22,57 @@ from lczmap.raster.pixels import (
     scale_offset,
     warp,
 )
+from lczmap.raster.png import encode_png
+from lczmap.raster.polygons import area_polygons
+from lczmap.raster.products import (
+    Category,
+    RasterHeader,
+    read_header,
+    square_pixel_m,
+    write_categories,
+    write_float_cog,
+)
 from lczmap.raster.stacks import Stack, StackEncoding, read_cells, read_stack, write_cells, write_parts, write_stack
+from lczmap.raster.true_color import write_picture
 
 __all__ = [
+    "BandFacts",
+    "Category",
     "Float",
+    "RasterHeader",
     "ResamplingName",
     "Stack",
     "StackEncoding",
+    "area_polygons",
+    "band_facts",
     "band_names",
     "covering",
+    "encode_jpeg",
+    "encode_png",
     "footprint",
     "lattice",
     "read_cells",
     "read_class_map",
+    "read_colors",
+    "read_header",
     "read_onto",
     "read_part",
+    "read_small",
     "read_stack",
+    "read_strips",
     "read_tags",
     "read_window",
+    "sample_band",
     "scale_offset",
+    "square_pixel_m",
     "warp",
+    "write_categories",
     "write_cells",
     "write_class_map",
+    "write_float_cog",
+    "write_generator_bands",
     "write_parts",
+    "write_picture",
     "write_probabilities",
     "write_stack",
 ]

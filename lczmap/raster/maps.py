@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,11 @@ from odc.geo.geobox import GeoBox
 from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 
-from lczmap.classes import CLASSES, NODATA_CODE, palette
+from lczmap.classes import CLASSES, NODATA_CODE, PaletteName
+from lczmap.classes import palette as color_table
 from lczmap.files import replacing
 from lczmap.raster.files import Float, profile_of
+from lczmap.raster.sidecar import write_class_names
 from lczmap.raster.stacks import read_cells
 
 
@@ -41,26 +42,34 @@ def write_probabilities(
                 target.write(probabilities, window=Window.from_slices(rows, cols))
 
 
-def write_class_map(path: Path, codes: npt.NDArray[np.uint8], geobox: GeoBox, *, tags: Mapping[str, str]) -> None:
+def write_class_map(
+    path: Path,
+    codes: npt.NDArray[np.uint8],
+    geobox: GeoBox,
+    *,
+    tags: Mapping[str, str],
+    palette: PaletteName = "official",
+) -> None:
     """Write the class map as cloud-optimised GeoTIFF: codes 1..17 (y, x), 0 = nodata and transparent.
 
-    The file carries the official colours, the 17 class names (as GDAL category names, in the `.aux.xml` beside
-    it) and overviews by mode, so that no overview shows a class that is not there.
+    The file carries the colours of `palette`, named in the tag LCZMAP_PALETTE, and overviews by mode, so that no
+    overview shows a class that is not there. The 17 class names are in the `.aux.xml` beside it (sidecar.py).
     """
     if codes.dtype != np.uint8 or codes.max(initial=0) > len(CLASSES):
         raise ValueError(f"expected uint8 codes 0..{len(CLASSES)}, got {codes.dtype} up to {codes.max(initial=0)}")
+    colors = color_table(palette)
     with replacing(path) as temporary:
         plain = temporary.with_suffix(".plain.tif")
         try:
             with rasterio.open(plain, "w", **profile_of(geobox, 1, "uint8", NODATA_CODE)) as target:
                 target.write(codes, 1)
-                target.write_colormap(1, palette())
+                target.write_colormap(1, colors)
                 target.descriptions = ["LCZ"]
-                target.update_tags(**tags)
+                target.update_tags(**{**tags, "LCZMAP_PALETTE": palette})
             copy_raster(plain, temporary, driver="COG", compress="deflate", overview_resampling="mode", blocksize=256)
         finally:
             plain.unlink(missing_ok=True)
-    _write_category_names(path)
+    write_class_names(path, codes, colors)
 
 
 def read_class_map(path: Path) -> tuple[npt.NDArray[np.uint8], GeoBox]:
@@ -70,11 +79,3 @@ def read_class_map(path: Path) -> tuple[npt.NDArray[np.uint8], GeoBox]:
     if codes.min(initial=0) < 0 or codes.max(initial=0) > len(CLASSES):
         raise ValueError(f"{path}: expected LCZ codes 0..17, got {codes.min()}..{codes.max()}")
     return codes.astype(np.uint8), geobox
-
-
-def _write_category_names(path: Path) -> None:
-    # rasterio has no call for category names: GDAL reads them from this side-car file
-    names = "".join(f"<Category>{escape(name)}</Category>" for name in ["", *(c.title for c in CLASSES)])
-    text = f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand></PAMDataset>\n'
-    with replacing(path.with_name(path.name + ".aux.xml")) as temporary:
-        temporary.write_text(text)

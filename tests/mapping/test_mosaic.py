@@ -7,7 +7,7 @@ from shapely.geometry import box
 from lczmap.classes import CLASSES
 from lczmap.grid import Grid, tile_cells, tiles
 from lczmap.mapping.mosaic import mosaic, most_probable_code, tile_cell_geobox
-from lczmap.raster import band_names, read_cells, read_class_map, write_probabilities
+from lczmap.raster import band_names, read_cells, read_class_map, read_tags, write_probabilities
 
 GRID = Grid("EPSG:32733", 500_000.0, 7_000_000.0, 110, 70, 10, 40, box(500_000, 6_999_300, 501_100, 7_000_000))
 
@@ -46,6 +46,11 @@ def test_tiles_in_any_order_make_the_city(parts, city, tmp_path):
     expected[5, 8] = 0
     np.testing.assert_array_equal(codes, expected)
     assert band_names(tmp_path / "probabilities.tif") == tuple(c.title for c in CLASSES)
+
+
+def test_the_map_has_the_colours_of_the_chosen_palette(parts, tmp_path):
+    mosaic(parts, GRID, tmp_path / "probabilities.tif", tmp_path / "lcz.tif", palette="colour_blind")
+    assert read_tags(tmp_path / "lcz.tif")["LCZMAP_PALETTE"] == "colour_blind"
 
 
 def test_ties_go_to_the_lower_code_and_missing_cells_to_nodata():

@@ -59,7 +59,10 @@ def grid_of(config):
         aoi = bbox_aoi(config.aoi.bbox, config.aoi.crs)
     else:
         aoi = read_aoi(expand(config.aoi, ROOT))
-    return make_grid(aoi, cell_m=config.map.pixel_size_m, tile_px=config.map.tile_px)
+    chosen = config.map
+    return make_grid(
+        aoi, cell_m=chosen.pixel_size_m, tile_px=chosen.tile_px, crs=chosen.crs
+    )
 
 
 def read_runs():
@@ -110,6 +113,8 @@ RUNS = read_runs()
 wildcard_constraints:
     city="|".join(sorted({city for city, _ in RUNS})),
     period="|".join(sorted({period for _, period in RUNS})),
+    later="|".join(sorted({period for _, period in RUNS})),
+    other=r"[a-z0-9][a-z0-9_-]*",
     tile=r"r\d+c\d+",
     sensor=r"sentinel-[12]",
     view=r"(_[a-z0-9]+)?",

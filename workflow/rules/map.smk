@@ -51,9 +51,11 @@ rule mosaic_map:
         "benchmarks/mosaic_map/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
+    params:
+        palette=setting("map.palette"),
     shell:
         "python -m lczmap mosaic-map {input.grid:q} {input.checkpoint:q} {output.lcz:q} {output.probabilities:q} "
-        "{input.tiles:q} > {log:q} 2>&1"
+        "{input.tiles:q} --palette {params.palette} > {log:q} 2>&1"
 
 
 use rule mosaic_map as mosaic_map_compared with:
