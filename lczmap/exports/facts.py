@@ -1,0 +1,135 @@
+"""What exports say of a run in words: title, description, attribution, accuracy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+SIMULATED = "simulated_"  # how the ids of simulated scenes begin
+NOT_MEASURED = "Its accuracy has not been measured."
+_FIGURES = (("oa", "overall accuracy"), ("aa", "average accuracy"))
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run as run.json tells it.
+
+    `scenes` are the ids of each sensor's scenes; `accuracy` is the content of accuracy.json, None where there is none.
+    """
+
+    city: str
+    start: date
+    end: date
+    pixel_size_m: int
+    sensors: tuple[str, ...]
+    network: str
+    weights_sha256: str
+    attribution: str
+    scenes: Mapping[str, tuple[str, ...]]
+    software: Mapping[str, str]
+    gaps: str
+    accuracy: Mapping[str, Any] | None = None
+
+    @property
+    def scene_ids(self) -> list[str]:
+        """Ids of all scenes that the map was made from."""
+        return [scene for scenes in self.scenes.values() for scene in scenes]
+
+    @property
+    def is_simulated(self) -> bool:
+        """True where the scenes come from the simulation: the map shows no real place."""
+        return any(scene.startswith(SIMULATED) for scene in self.scene_ids)
+
+    @property
+    def place(self) -> str:
+        """The city's name as people write it."""
+        return self.city.replace("_", " ").replace("-", " ").title()
+
+    @property
+    def title(self) -> str:
+        """What the map is, in one line."""
+        simulated = " (simulated, no real place)" if self.is_simulated else ""
+        return f"Local Climate Zones of {self.place}, {self.start} to {self.end}{simulated}"
+
+    @property
+    def lineage(self) -> str:
+        """How the map was made, in one sentence."""
+        sensors = " and ".join(sensor.title() for sensor in self.sensors)
+        scenes = "1 scene" if len(self.scene_ids) == 1 else f"{len(self.scene_ids)} scenes"
+        return (
+            f"{self.network} classified every cell of {self.pixel_size_m} m from {scenes} of {sensors}, "
+            f"with lczmap {self.software['lczmap']}."
+        )
+
+    @property
+    def accuracy_sentence(self) -> str:
+        """What is known of the map's accuracy, never more."""
+        if self.accuracy is None:
+            return NOT_MEASURED
+        figures = ", ".join(f"{name} {_figure(self.accuracy[key])}" for key, name in _FIGURES)
+        return (
+            f"{str(self.accuracy['what']).capitalize()}: {figures}, on {self.accuracy['cells']} cells of "
+            f"{self.accuracy['polygons']} polygons. These figures hold for the polygons, which were chosen and not "
+            "sampled, and are no estimate for the whole map."
+        )
+
+    @property
+    def description(self) -> str:
+        """Several sentences for a person who holds the files and nothing else."""
+        return " ".join(
+            (
+                f"Local Climate Zones (Stewart and Oke 2012) of {self.place}, pixel size {self.pixel_size_m} m.",
+                self.lineage,
+                f"{self.gaps} of the area of interest has no class.",
+                self.accuracy_sentence,
+                self.attribution,
+            )
+        )
+
+
+def read_facts(run_path: Path, accuracy_path: Path | None = None) -> RunFacts:
+    """Read run.json and, where there is one, accuracy.json; ValueError for a file that is none of them."""
+    run = _read(run_path, ("lczmap", "attribution", "config", "scenes", "networks", "sensors", "gaps"), "record-run")
+    accuracy = None
+    if accuracy_path is not None:
+        accuracy = _read(accuracy_path, ("what", "oa", "aa", "cells", "polygons"), "assess-map")
+    config, network, sensors = run["config"], run["networks"][0], tuple(run["sensors"].split())
+    return RunFacts(
+        city=config["city"],
+        start=date.fromisoformat(config["start"]),
+        end=date.fromisoformat(config["end"]),
+        pixel_size_m=config["map"]["pixel_size_m"],
+        sensors=sensors,
+        network=network["name"],
+        weights_sha256=network["sha256"],
+        attribution=run["attribution"],
+        scenes={s: tuple(scene["id"] for scene in run["scenes"] if scene["sensor"] == s) for s in sensors},
+        software={"lczmap": run["lczmap"], "Python": run["python"], **run["libraries"]},
+        gaps=run["gaps"],
+        accuracy=accuracy,
+    )
+
+
+def _read(path: Path, keys: tuple[str, ...], verb: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; `{verb}` makes it")
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        missing = [key for key in keys if key not in content]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: expected the JSON that `{verb}` writes, got something else ({error})") from error
+    if missing:
+        raise ValueError(
+            f"{path}: expected the keys {', '.join(keys)}, missing {', '.join(missing)}; `{verb}` writes them"
+        )
+    return content
+
+
+def _figure(estimate: Mapping[str, Any]) -> str:
+    if estimate["low"] is None:
+        return f"{estimate['value']:.3f}"
+    return f"{estimate['value']:.3f} (95 % interval {estimate['low']:.3f} to {estimate['high']:.3f})"
