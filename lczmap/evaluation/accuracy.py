@@ -12,8 +12,10 @@ from lczmap.classes import CLASSES, NODATA_CODE
 from lczmap.evaluation import metrics
 from lczmap.evaluation.bootstrap import LEVEL, RESAMPLES, totals_by_group
 from lczmap.evaluation.records import ALL, Report, estimate, majority_baseline, read_split, write_report
+from lczmap.evaluation.wording import DEFINITIONS, headline, protocol
 from lczmap.raster import read_cells, read_class_map
 from lczmap.training.patches import PatchTable
+from lczmap.training.splits import DROPPED
 
 FEW_POLYGONS = 3
 """Below this many test polygons a class's figures say little (the LCZ Generator asks for three per class)."""
@@ -25,7 +27,7 @@ _NOTE = (
     "OAw of an unrelated map with the same class shares. The calibration error is optimistic on chosen polygons."
 )
 _SPLIT_TEXT = {ALL: "all polygons; this run taught the network none of them"}
-_FIGURES = {
+FIGURES = {
     "oa": metrics.overall_accuracy,
     "aa": metrics.average_accuracy,
     "kappa": metrics.kappa,
@@ -34,6 +36,7 @@ _FIGURES = {
     "oaw": metrics.weighted_accuracy,
     "oaw_chance": metrics.weighted_chance,
 }
+"""Figures of a confusion matrix, by their names in the reports."""
 
 
 def assess_map(
@@ -54,6 +57,7 @@ def assess_map(
     codes, geobox = read_class_map(lcz_path)
     probabilities, _ = read_cells(probabilities_path, expected=geobox)
     patches = read_split(patches_gpkg, split, shape=codes.shape)
+    dropped = len(read_split(patches_gpkg, ALL, shape=codes.shape).of(DROPPED))
     mapped = codes[patches.row, patches.col]
     valid = mapped != NODATA_CODE
     if not valid.any():
@@ -63,13 +67,19 @@ def assess_map(
         )
     kept = patches.of(valid)
     confidence = probabilities[mapped[valid] - 1, kept.row, kept.col]
+    figures = accuracy_report(kept, mapped[valid], confidence, seed=seed)
     report = {
         "what": f"accuracy on reference polygons ({_SPLIT_TEXT.get(split, f'{split} split by polygon')})",
+        "headline": headline(figures),
+        "protocol": protocol(split, dropped),
         "note": _NOTE,
         "split": split,
+        "dropped_patches": dropped,
         "unmapped_cells": int((~valid).sum()),
-        **accuracy_report(kept, mapped[valid], confidence, seed=seed),
+        **figures,
+        "definitions": DEFINITIONS,
     }
+    print(report["headline"], flush=True)
     for warning in report["warnings"]:
         print(f"warning: {warning}", flush=True)
     write_report(out_json, report)
@@ -89,14 +99,39 @@ def accuracy_report(
         "cells": reference.code.size,
         "polygons": len(by_area),
         "interval": {"level": LEVEL, "unit": "polygon", "resamples": RESAMPLES, "seed": seed},
-        **{name: estimate(by_area, figure, seed=seed) for name, figure in _FIGURES.items()},
+        **{name: estimate(by_area, figure, seed=seed) for name, figure in FIGURES.items()},
         "majority_baseline": majority_baseline(by_area, seed=seed),
         "ece": estimate(calibration, metrics.calibration_error, seed=seed),
         "mean_confidence": float(confidence.mean()),
         "classes": _class_table(confusion, polygons),
-        "confusion_matrix": {"rows": "reference code 1..17", "columns": "map code 1..17", "cells": confusion},
+        "confusion_matrix": {
+            "rows": "reference code 1..17",
+            "columns": "map code 1..17",
+            "cells": confusion,
+            "shares_of_reference": normalised(confusion),
+        },
+        "calibration": _calibration_bins(calibration.sum(axis=0)),
         "warnings": _warnings(polygons),
     }
+
+
+def normalised(confusion: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the share (17, 17) of each reference class's cells that the map gives each class; NaN without cells."""
+    cells = confusion.sum(axis=1, keepdims=True)
+    shares = np.full(confusion.shape, np.nan)
+    np.divide(confusion, cells, out=shares, where=cells > 0)
+    return shares
+
+
+def _calibration_bins(table: npt.NDArray[Any]) -> list[dict[str, Any]]:
+    """Return the calibration curve: per bin of confidence its cells, their mean confidence and their accuracy."""
+    edges = np.linspace(0, 1, len(table) + 1)
+    filled = np.maximum(table[:, :1], 1)
+    means = np.where(table[:, :1] > 0, table / filled, np.nan)  # (bins, 3)
+    return [
+        {"low": low, "high": high, "cells": int(cells), "confidence": confidence, "accuracy": accuracy}
+        for low, high, (cells, _, _), (_, confidence, accuracy) in zip(edges, edges[1:], table, means, strict=False)
+    ]
 
 
 def _class_table(confusion: npt.NDArray[Any], polygons: npt.NDArray[Any]) -> list[dict[str, Any]]:

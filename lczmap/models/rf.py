@@ -108,22 +108,31 @@ def fit_forest(
     seed: int = 47,
 ) -> ForestClassifier:
     """Train a forest on patches (N, C, size, size), physical units, NaN where missing, and class indices 0..16 (N,)."""
-    from sklearn.ensemble import RandomForestClassifier
-
     values = patch_features(patches, features)
-    known = np.isfinite(values)
-    if not known.any(axis=0).all():
+    if not np.isfinite(values).any(axis=0).all():
         raise ValueError(
             f"some features of {list(channels)} have no valid pixel in the {len(patches)} training patches"
         )
+    grown, fill = grow_trees(values, index, trees=trees, balanced=balanced, seed=seed)
+    return ForestClassifier(grown, fill, features=features, channels=channels, state=state, patch_px=patches.shape[2])
+
+
+def grow_trees(
+    values: Float, index: npt.NDArray[np.integer], *, trees: int, balanced: bool, seed: int
+) -> tuple[Trees, Float]:
+    """Train trees on features (N, F), NaN where missing, and class indices 0..16 (N,).
+
+    Return them and the features' means (F,), which fill what is missing; every feature is known somewhere.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    known = np.isfinite(values)
     fill = np.nanmean(np.where(known, values, np.nan), axis=0).astype(np.float32)
     forest = RandomForestClassifier(
         n_estimators=trees, class_weight="balanced" if balanced else None, n_jobs=-1, random_state=seed
     )
     forest.fit(np.where(known, values, fill), index)
-    return ForestClassifier(
-        trees_of(forest), fill, features=features, channels=channels, state=state, patch_px=patches.shape[2]
-    )
+    return trees_of(forest), fill
 
 
 def trees_of(forest: Any) -> Trees:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from lczmap.channels import channel_sensor
 from lczmap.classes import code_to_index
 from lczmap.grid import PATCH_PX, Grid
 from lczmap.raster import Float, read_cells
-from lczmap.training.gather import State, gather_patches, present_views, stack_content, usable
+from lczmap.training.gather import StackContent, State, gather_patches, present_views, stack_content, usable
 from lczmap.training.patches import PatchTable, read_patch_table
 from lczmap.training.splits import TRAIN, VALIDATION
 from lczmap.views import PIXEL_STATE, View
@@ -102,15 +102,25 @@ def read_training_data(
 
 
 def _source(city: CityPatches, views: Sequence[View], channels: Sequence[str] | None) -> _Source:
-    if channels is not None:
-        wanted = {channel_sensor(channel) for channel in channels}
-        views = _of_sensors(views, wanted, city.tiles_dir)
-    views = present_views(city.grid, city.tiles_dir, views)
-    if channels is not None:
-        views = _of_sensors(views, wanted, city.tiles_dir)
-    content = stack_content(city.grid, city.tiles_dir, views)
+    views, content = chosen_views(city.grid, city.tiles_dir, views, channels)
     table = read_patch_table(city.patches_gpkg, shape=city.grid.cells_shape)
-    return _Source(city, views, content.channels if channels is None else tuple(channels), content.state, table)
+    return _Source(city, views, content.channels, content.state, table)
+
+
+def chosen_views(
+    grid: Grid, tiles_dir: Path, views: Sequence[View], channels: Sequence[str] | None
+) -> tuple[Sequence[View], StackContent]:
+    """Return the views that have pixels, of the sensors of the chosen `channels` (None: all), and what they hold.
+
+    ValueError when a chosen sensor is not seen, or nothing is left.
+    """
+    if channels is None:
+        views = present_views(grid, tiles_dir, views)
+        return views, stack_content(grid, tiles_dir, views)
+    wanted = {channel_sensor(channel) for channel in channels}
+    views = present_views(grid, tiles_dir, _of_sensors(views, wanted, tiles_dir))
+    views = _of_sensors(views, wanted, tiles_dir)
+    return views, replace(stack_content(grid, tiles_dir, views), channels=tuple(channels))
 
 
 def _of_sensors(views: Sequence[View], sensors: set[str], tiles_dir: Path) -> list[View]:

@@ -1,38 +1,16 @@
 import json
-from pathlib import Path
 
 import geopandas
 import numpy as np
 import pytest
-from shapely.geometry import Point, box
+from mapped_cells import GRID, write_maps, write_patches
+from shapely.geometry import Point
 
 from lczmap.evaluation.accuracy import assess_map
-from lczmap.grid import Grid
-from lczmap.raster import write_class_map, write_probabilities
-
-GRID = Grid("EPSG:32633", 300_000.0, 5_800_000.0, 100, 80, 10, 40, box(300_000, 5_799_200, 301_000, 5_800_000))
+from lczmap.raster import write_class_map
 
 
-def write_patches(path: Path, rows: list[tuple[int, int, int, int, str]]) -> None:
-    row, col, code, area, split = zip(*rows, strict=True)
-    table = {"row": row, "col": col, "code": code, "area": area, "split": split}
-    points = [Point(GRID.west + 100 * c + 50, GRID.north - 100 * r - 50) for r, c in zip(row, col, strict=True)]
-    geopandas.GeoDataFrame(table, geometry=points, crs=GRID.crs).to_file(path)
-
-
-def write_maps(folder: Path, codes: np.ndarray, confidence: float = 0.8) -> tuple[Path, Path]:
-    probabilities = np.full((17, *codes.shape), (1 - confidence) / 16, np.float32)
-    rows, cols = np.nonzero(codes)
-    probabilities[codes[rows, cols] - 1, rows, cols] = confidence
-    probabilities[:, codes == 0] = np.nan
-    lcz, out = folder / "lcz.tif", folder / "probabilities.tif"
-    write_class_map(lcz, codes, GRID.cell_geobox, tags={})
-    whole = (slice(0, codes.shape[0]), slice(0, codes.shape[1]))
-    write_probabilities(out, iter([(whole, probabilities)]), GRID.cell_geobox, tags={})
-    return lcz, out
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def codes() -> np.ndarray:
     codes = np.full(GRID.cells_shape, 14, np.uint8)
     codes[2, 3:6] = [6, 6, 5]
@@ -53,8 +31,9 @@ PATCHES = [
 ]
 
 
-@pytest.fixture
-def report(tmp_path: Path, codes: np.ndarray) -> dict:
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, codes: np.ndarray) -> dict:
+    tmp_path = tmp_path_factory.mktemp("report")
     write_patches(tmp_path / "patches.gpkg", PATCHES)
     assess_map(*write_maps(tmp_path, codes), tmp_path / "patches.gpkg", tmp_path / "accuracy.json", seed=1)
     return json.loads((tmp_path / "accuracy.json").read_text())
@@ -85,6 +64,41 @@ def test_figures_are_those_of_the_cells(report):
     assert report["ece"]["value"] == pytest.approx(0.8 - 4 / 6, abs=1e-6)  # all six cells in one bin
     counts = np.array(report["confusion_matrix"]["cells"])
     assert counts[5, 4] == 1 and counts[5, 5] == 2 and counts[16, 13] == 1 and counts.sum() == 6
+
+
+def test_the_headline_says_on_what_and_the_protocol_how_it_was_split(report):
+    assert report["headline"].startswith("accuracy on reference polygons: OA 0.67 (")
+    assert ", AA 0.56 (" in report["headline"] and report["headline"].endswith("; 6 cells of 3 polygons")
+    assert "1 patches of the other polygons were left out" in report["protocol"] and report["dropped_patches"] == 1
+    assert set(report["definitions"]) >= {
+        "oa",
+        "aa",
+        "kappa",
+        "oau",
+        "oabu",
+        "oaw",
+        "oaw_chance",
+        "ece",
+        "pa",
+        "ua",
+        "f1",
+    }
+
+
+def test_rows_of_the_normalised_matrix_are_shares_of_the_reference(report):
+    shares = report["confusion_matrix"]["shares_of_reference"]
+    assert shares[5][5] == pytest.approx(2 / 3, abs=1e-6) and shares[5][4] == pytest.approx(1 / 3, abs=1e-6)
+    assert shares[16][13] == 1 and shares[0] == [None] * 17  # class 1 has no reference cell
+
+
+def test_the_bins_of_the_calibration_curve_give_the_calibration_error(report):
+    bins = report["calibration"]
+    assert [b["cells"] for b in bins] == [0] * 11 + [6] + [0] * 3  # confidence 0.8 is in 11/15 .. 12/15
+    assert bins[11]["confidence"] == pytest.approx(0.8, abs=1e-6)
+    assert bins[11]["accuracy"] == pytest.approx(4 / 6, abs=1e-6)
+    assert bins[0]["accuracy"] is None and bins[14]["high"] == 1
+    ece = sum(b["cells"] * abs(b["confidence"] - b["accuracy"]) for b in bins if b["cells"]) / 6
+    assert report["ece"]["value"] == pytest.approx(ece, abs=1e-5)
 
 
 def test_intervals_come_from_three_polygons(report):

@@ -25,6 +25,7 @@ rule train_model:
         patches=taught_patches,
         stacks=taught_stacks,
         teacher=teacher_map,
+        quality=ancient(examined_areas),  # findings are there before hours are spent; new ones teach nothing new
     output:
         checkpoint="results/{city}/{period}/models/{model}/checkpoint.safetensors",
         description="results/{city}/{period}/models/{model}/checkpoint.json",

@@ -59,6 +59,13 @@ def taught_stacks(wildcards):
     ]
 
 
+def examined_areas(wildcards):
+    """The findings on the training areas that a network learns from, where they are the city's own."""
+    run = run_of(wildcards)
+    own = run.config.training.cities == "own"
+    return [f"{run.folder}/area_quality.json"] if own and run.config.has_labels else []
+
+
 def further_cities(wildcards):
     """The cities beyond the first that `train-model` learns from."""
     keys = ("further-grid", "further-patches", "further-tiles")

@@ -1,0 +1,72 @@
+import json
+
+import numpy as np
+import pytest
+
+from lczmap.classes import CLASSES, LABELS
+from lczmap.evaluation.accuracy import accuracy_report
+from lczmap.evaluation.accuracy_figures import boxes_figure, calibration_figure, confusion_figure
+from lczmap.evaluation.bootstrap import totals_by_group
+from lczmap.evaluation.metrics import confusion_matrix
+from lczmap.evaluation.records import write_report
+from lczmap.evaluation.resampling import bootstrap_figures, draw_polygons
+from lczmap.training.patches import PatchTable
+
+UNTESTED = 7  # the code of a class without polygons
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """Reports of 3 polygons of 10 cells for 16 classes, as they are read from disk."""
+    folder = tmp_path_factory.mktemp("reports")
+    draw = np.random.default_rng(0)
+    code = np.repeat([c.code for c in CLASSES if c.code != UNTESTED], 30).astype(np.int64)
+    area = np.repeat(np.arange(48), 10)
+    mapped = np.where(draw.random(480) < 0.7, code, draw.integers(1, 18, 480)).astype(np.uint8)
+    zeros = np.zeros(480, np.int64)
+    table = PatchTable(zeros, zeros, code, area, np.full(480, "test", dtype="<U10"))
+    write_report(folder / "accuracy.json", accuracy_report(table, mapped, draw.random(480), seed=0))
+    by_polygon = totals_by_group(area, confusion_matrix, code, mapped)
+    found = bootstrap_figures(draw_polygons(by_polygon, code[::10] - 1, bootstraps=25, seed=0))
+    polygons = {c.label: 0 if c.code == UNTESTED else 3 for c in CLASSES}
+    write_report(folder / "bootstraps.json", {"protocol": "Drawn.", "polygons": polygons, **found})
+    return folder
+
+
+def read(folder, name):
+    return json.loads((folder / name).read_text())
+
+
+def texts(ax):
+    return [t.get_text() for t in ax.texts]
+
+
+def test_the_box_plot_marks_chance_and_names_classes_without_polygons(reports):
+    bootstraps, accuracy = read(reports, "bootstraps.json"), read(reports, "accuracy.json")
+    left, right = boxes_figure(bootstraps, accuracy, title="demo").axes
+    assert [t.get_text() for t in left.get_xticklabels()] == ["OA", "AA", "OAu", "OAbu", "OAw"]
+    chance = np.median(bootstraps["figures"]["oaw_chance"])
+    assert texts(left) == [f"chance\n{chance:.2f}"]
+    assert [t.get_text().split("\n")[0] for t in right.get_xticklabels()] == list(LABELS)
+    assert texts(right) == ["no polygons"] and right.texts[0].get_position()[0] == UNTESTED - 1
+    medians = [line.get_ydata()[0] for line in left.lines if line.get_linewidth() == 2 and len(line.get_xdata()) == 2]
+    assert medians == pytest.approx([np.median(bootstraps["figures"][k]) for k in ("oa", "aa", "oau", "oabu", "oaw")])
+
+
+def test_the_matrix_shows_cells_and_percent_and_a_class_that_was_not_tested(reports):
+    bootstraps = read(reports, "bootstraps.json")
+    left, right = confusion_figure(bootstraps).axes
+    assert texts(left).count("no polygons tested") == 1
+    mean = bootstraps["mean_confusion"][0][0]
+    assert texts(left)[0] == (f"{mean:.1f}" if mean < 10 else f"{mean:.0f}")
+    assert texts(right)[0] == f"{100 * mean / 30:.0f}"  # of the 30 cells of class 1 in every draw
+
+
+def test_the_reliability_diagram_shows_every_filled_bin_and_the_error(reports):
+    accuracy = read(reports, "accuracy.json")
+    top, bottom = calibration_figure(accuracy).axes
+    filled = [b for b in accuracy["calibration"] if b["cells"]]
+    curve = next(line for line in top.lines if line.get_label() == "map")
+    assert list(curve.get_ydata()) == [b["accuracy"] for b in filled]
+    assert [p.get_height() for p in bottom.patches] == [b["cells"] for b in accuracy["calibration"]]
+    assert texts(top)[0].startswith(f"ECE {accuracy['ece']['value']:.2f}")
