@@ -1,0 +1,151 @@
+"""Temperatures from a raster, brought onto the map's cells."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyproj
+from odc.geo.geobox import GeoBox
+
+from lczmap.heat.units import Kind, Unit, to_celsius, unit_of_text
+from lczmap.raster import BandFacts, ResamplingName, band_facts, footprint, lattice, read_onto, sample_band
+
+LANDSAT_SCALE, LANDSAT_OFFSET = 0.00341802, 149.0
+"""Kelvin of a number of Landsat Collection 2 surface temperature, 0 is no data: USGS LSDS-1619, 6.1."""
+_LANDSAT = re.compile(r"^L[CTEO]0\d_L2SP_\d{6}_(\d{4})(\d{2})(\d{2})_\d{8}_02_T\d_ST_B(6|10)$", re.IGNORECASE)
+_TIME_TAGS = ("acquisition_datetime", "acquisition_time", "acquisition_date_time", "sensing_time", "datetime", "time")
+_MOMENT = re.compile(r"\d{4}.*\d{1,2}[:h]\d{2}", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class RasterTemperatures:
+    """Temperatures of map cells (y, x) in degrees Celsius, NaN where missing, and how they were made.
+
+    `time` is "" where nobody says it; `pixel_m` is the width of the raster's pixels at the map.
+    """
+
+    celsius: npt.NDArray[np.float64]
+    unit: Unit
+    said_by: str
+    time: str
+    pixel_m: float
+    resampling: ResamplingName
+    notes: tuple[str, ...]
+
+
+def read_temperatures(
+    path: Path,
+    geobox: GeoBox,
+    *,
+    kind: Kind,
+    unit: Unit | None = None,
+    band: int | None = None,
+    time: str | None = None,
+) -> RasterTemperatures:
+    """Read a temperature raster of any CRS and pixel size onto the cells of a map.
+
+    Pixels finer than a cell are averaged over it; of coarser ones, each cell gets the pixel its centre lies in. The
+    file's scale and offset are applied, to a Landsat Collection 2 file (known by its name) those of its format.
+    `unit` counts where the file has none, `time` replaces the file's. ValueError for several bands and no `band`, a
+    raster beside the map, without a unit, standardised or not plausible; of `surface`, without date and hour.
+    """
+    number = _chosen_band(path, band)
+    facts = band_facts(path, band=number)
+    scale, offset, landsat = _scaling(path, facts)
+    pixel_m = _pixel_m(lattice(path), geobox)
+    finer = pixel_m <= abs(geobox.transform.a) * 1.01
+    resampling: ResamplingName = "average" if finer else "nearest"
+    stored = read_onto(path, geobox, band=number, resampling=resampling, nodata=0.0 if landsat else None)
+    if not np.isfinite(stored).any():
+        raise ValueError(
+            f"{path}: expected temperatures on the map, none of its cells has one. {_places(path, geobox)}"
+        )
+    whole = sample_band(path, band=number)
+    if landsat:
+        whole = np.where(whole == 0, np.nan, whole)
+    stated, stated_by = ("kelvin", "format") if landsat else _stated_unit(facts)
+    result = to_celsius(
+        stored.astype(np.float64) * scale + offset,
+        stated=stated,
+        stated_by=stated_by,
+        asked=unit,
+        kind=kind,
+        where=str(path),
+        whole=whole.astype(np.float64) * scale + offset,
+    )
+    notes = list(result.notes)
+    if landsat:
+        notes.append(f"Landsat Collection 2 by its name: kelvin = number · {scale} + {offset:g}, 0 is no data")
+    if not finer:
+        notes.append(f"its pixels of {pixel_m:.0f} m are coarser than the map's cells and mix zones")
+    moment = _moment(path, facts, time, needed=kind == "surface")
+    return RasterTemperatures(result.values, result.unit, result.said_by, moment, pixel_m, resampling, tuple(notes))
+
+
+def _chosen_band(path: Path, band: int | None) -> int:
+    count = band_facts(path).count
+    if band is None and count > 1:
+        raise ValueError(
+            f"{path}: it has {count} bands; name the one of the temperature with `--band`, in a configuration "
+            "`temperature.band`"
+        )
+    return band or 1
+
+
+def _scaling(path: Path, facts: BandFacts) -> tuple[float, float, bool]:
+    plain = facts.scale == 1 and facts.offset == 0
+    if plain and facts.dtype == "uint16" and _LANDSAT.match(path.stem):
+        return LANDSAT_SCALE, LANDSAT_OFFSET, True
+    return facts.scale, facts.offset, False
+
+
+def _stated_unit(facts: BandFacts) -> tuple[Unit | None, str]:
+    """Return the unit that a band states and where: its unit, a tag, or its name."""
+    texts = {"unit": facts.unit} | {f"tag {key!r}": facts.tags.get(key, "") for key in ("units", "unit")}
+    for where, text in {**texts, "band name": facts.name}.items():
+        found = unit_of_text(text)
+        if found:
+            return found, where
+    return None, ""
+
+
+def _moment(path: Path, facts: BandFacts, asked: str | None, *, needed: bool) -> str:
+    """Return date and hour as asked or as the file's tags say; ValueError where they are needed and nobody does."""
+    day, hour = facts.tags.get("date_acquired", ""), facts.tags.get("scene_center_time", "")
+    stated = [f"{day}T{hour}" if day and hour else "", *(facts.tags.get(key, "") for key in _TIME_TAGS)]
+    found = asked or next((text for text in stated if _MOMENT.search(text)), "")
+    if needed and not _MOMENT.search(found):
+        named = _LANDSAT.match(path.stem)
+        known = f"; the file's name says {'-'.join(named.groups()[:3])}" if named else ""
+        raise ValueError(
+            f"{path}: a surface heat island needs the date and hour of its temperatures, got {found!r}{known}; say "
+            "them with `--time` (`temperature.time`), such as 2024-07-20T10:05Z or 'June to August 2024, about 10:05'"
+        )
+    return found
+
+
+def _pixel_m(source: GeoBox, geobox: GeoBox) -> float:
+    """Return the width of a raster's pixels at the map's centre, in metres: the root of a pixel's area."""
+    to_source, to_map = (
+        pyproj.Transformer.from_crs(str(one), str(other), always_xy=True)
+        for one, other in ((geobox.crs, source.crs), (source.crs, geobox.crs))
+    )
+    rows, cols = geobox.shape
+    x, y = geobox.transform @ (cols / 2, rows / 2)
+    col, row = ~source.transform @ to_source.transform(x, y)
+    corners = [source.transform @ place for place in ((col, row), (col + 1, row), (col, row + 1))]
+    here, right, below = (np.array(to_map.transform(x, y)) for x, y in corners)
+    (a, b), (c, d) = right - here, below - here
+    size = float(np.sqrt(abs(a * d - b * c)))
+    return size if np.isfinite(size) else abs(geobox.transform.a)
+
+
+def _places(path: Path, geobox: GeoBox) -> str:
+    """Say in longitude and latitude where a raster and a map lie."""
+    boxes = [footprint(box, "EPSG:4326") for box in (lattice(path), geobox)]
+    words = [f"{w:.3f}..{e:.3f} E, {s:.3f}..{n:.3f} N" for w, s, e, n in boxes]
+    return f"The raster covers {words[0]}, the map {words[1]}: choose a raster of the city, clear of cloud"

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from made_heat import write_city
+from odc.geo.geobox import GeoBox
+
+from lczmap.heat.zones import border_distance_m, place_clearance_m, read_zones
+
+
+def other_ground(codes: np.ndarray, row: int, col: int) -> shapely.Geometry:
+    """All unit squares of another class than a cell's, and the frame around the map."""
+    framed = np.pad(codes, 1)
+    squares = [shapely.box(c - 1, r - 1, c, r) for r, c in np.argwhere(framed != codes[row, col])]
+    return shapely.union_all(squares)
+
+
+@pytest.fixture(scope="module")
+def patchwork() -> np.ndarray:
+    return np.random.default_rng(2).choice([0, 2, 14], (6, 7), p=[0.05, 0.15, 0.8]).astype(np.uint8)
+
+
+def test_distance_of_cells_from_borders_is_that_of_shapely(patchwork: np.ndarray) -> None:
+    found = border_distance_m(patchwork, 100.0)
+    for row, col in np.ndindex(patchwork.shape):
+        expected = 0.0
+        if patchwork[row, col]:
+            expected = 100 * other_ground(patchwork, row, col).distance(shapely.Point(col + 0.5, row + 0.5))
+        assert found[row, col] == pytest.approx(expected)
+
+
+def test_distance_of_places_from_borders_is_that_of_shapely(patchwork: np.ndarray) -> None:
+    for row, col in np.random.default_rng(3).uniform((0, 0), patchwork.shape, (20, 2)):
+        if patchwork[int(row), int(col)]:
+            ground = other_ground(patchwork, int(row), int(col))
+            expected = min(100 * ground.distance(shapely.Point(col, row)), 200)
+            assert place_clearance_m(patchwork, row, col, 100.0, reach_m=200) == pytest.approx(expected)
+
+
+def test_cell_beside_another_class_is_half_a_cell_from_it() -> None:
+    codes = np.full((9, 9), 14, np.uint8)
+    codes[4, 6:] = 2
+    assert border_distance_m(codes, 100.0)[4, 3:6].tolist() == [250.0, 150.0, 50.0]
+
+
+def test_map_in_degrees_is_refused(tmp_path: Path) -> None:
+    geobox = GeoBox((3, 3), Affine(0.001, 0, 13, 0, -0.001, 52), "EPSG:4326")
+    path = write_city(tmp_path / "lcz.tif", np.full((3, 3), 2), geobox)
+    with pytest.raises(ValueError, match=r"expected square cells in a CRS of metres.*got WGS 84, 0.001 × 0.001 degree"):
+        read_zones(path)
+
+
+def test_map_without_any_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no cell has a class"):
+        read_zones(write_city(tmp_path / "lcz.tif", np.zeros((60, 60))))

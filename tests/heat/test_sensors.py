@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from made_heat import GEOBOX, write_city, zones_of
+from scipy.spatial.distance import pdist
+from typer.testing import CliRunner
+
+from lczmap.cli import app
+from lczmap.heat.sensors import propose, share_out
+from lczmap.heat.zones import Zones, border_distance_m
+
+
+def zones_from(codes: np.ndarray) -> Zones:
+    codes = codes.astype(np.uint8)
+    return Zones(codes, GEOBOX[: codes.shape[0], : codes.shape[1]], 100.0, border_distance_m(codes, 100.0))
+
+
+def test_seats_go_by_area_and_largest_remainder() -> None:
+    # 10 · 47/100 = 4.7, 1.6, 1.58, 1.2, 0.61, 0.31 (the usual example of the Hare quota)
+    areas = np.array([47000, 16000, 15800, 12000, 6100, 3100])
+    assert share_out(10, areas).tolist() == [5, 2, 1, 1, 1, 0]
+
+
+def test_sensors_stand_inside_their_zone_and_apart() -> None:
+    zones = zones_from(zones_of())
+    sensors = propose(zones, 16)
+    assert len(sensors.code) == 16
+    assert (zones.codes[sensors.row, sensors.col] == sensors.code).all()
+    assert zones.clearance_m[sensors.row, sensors.col].min() >= 200
+    assert 100 * pdist(np.column_stack([sensors.row, sensors.col])).min() >= 500
+
+
+def test_the_same_map_gives_the_same_places() -> None:
+    one, two = (propose(zones_from(zones_of()), 12) for _ in range(2))
+    assert (one.row == two.row).all() and (one.col == two.col).all()
+
+
+def test_first_sensor_stands_in_the_middle_and_the_second_far_away() -> None:
+    codes = np.full((11, 31), 14)
+    codes[:, 15] = 2  # two squares of 11 × 15 cells
+    sensors = propose(zones_from(codes), 2)
+    assert sensors.code.tolist() == [14, 14]
+    assert (sensors.row == 5).all() and sensors.col[0] < 15 < sensors.col[1]
+
+
+def test_numbers_follow_the_area() -> None:
+    codes = np.full((40, 40), 14)
+    codes[:, :10] = 2
+    counts = np.bincount(propose(zones_from(codes), 8).code, minlength=18)
+    assert (counts[2], counts[14]) == (2, 6)
+
+
+def test_classes_without_room_are_explained() -> None:
+    codes = np.full((30, 30), 14)
+    codes[:8, :8] = 17
+    codes[20, 20:25] = 6  # one cell wide
+    codes[12:17, 12:17] = 2  # too small a share
+    sensors = propose(zones_from(codes), 4)
+    assert set(sensors.code.tolist()) == {14}
+    assert "water gets none" in sensors.reasons[17]
+    assert sensors.reasons[6] == "no cell is 100 m or more from the border of its zone; the innermost is 50 m"
+    assert "too small a share for one of 4" in sensors.reasons[2]
+
+
+def test_more_sensors_than_room_are_not_squeezed_in() -> None:
+    codes = np.full((10, 10), 14)
+    sensors = propose(zones_from(codes), 50)
+    assert len(sensors.code) < 50
+    assert sensors.reasons[14] == f"room for {len(sensors.code)} of 50: sensors stand 500 m or more apart"
+
+
+def test_narrow_zones_get_flagged_places_and_a_map_without_room_is_refused() -> None:
+    narrow = np.full((12, 12), 14)
+    narrow[:, ::4] = 2  # zones three cells wide
+    assert len(propose(zones_from(narrow), 2).code) == 2
+    with pytest.raises(ValueError, match="no zone of the map has a place 100 m from its border"):
+        propose(zones_from(np.indices((12, 12)).sum(axis=0) % 2 + 2), 2)
+
+
+def test_verb_writes_points_decisions_and_picture(tmp_path: Path) -> None:
+    lcz = write_city(tmp_path / "lcz.tif", zones_of())
+    outputs = [tmp_path / name for name in ("sensors.gpkg", "sensors.json", "sensors.png")]
+    result = CliRunner().invoke(app, ["propose-sensors", *map(str, [lcz, *outputs]), "--sensors", "8"])
+    assert result.exit_code == 0, result.output
+    points = gpd.read_file(outputs[0])
+    assert list(points.columns[:-1]) == [
+        *("sensor", "code", "label", "class", "rank", "clearance_m", "near_border", "lon", "lat")
+    ]
+    assert len(points) == 8 and str(points.crs) == "EPSG:32633"
+    there = gpd.GeoSeries(gpd.points_from_xy(points["lon"], points["lat"]), crs="EPSG:4326").to_crs(points.crs)
+    assert there.distance(points.geometry).max() < 0.01
+    report = json.loads(outputs[1].read_text())
+    assert report["placed"] == sum(row["placed"] for row in report["classes"]) == 8

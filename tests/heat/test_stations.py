@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+
+from lczmap.heat.stations import read_stations
+
+
+def write(folder: Path, text: str, name: str = "stations.csv", encoding: str = "utf-8") -> Path:
+    path = folder / name
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def test_table_becomes_stations_by_times(tmp_path: Path) -> None:
+    table = """id,lon,lat,time,temp_c
+        a,13.1,52.1,2024-07-01T01:00,20.5
+        b,13.2,52.2,2024-07-01T00:00,18
+        a,13.1,52.1,2024-07-01T00:00,NA"""
+    stations = read_stations(write(tmp_path, table))
+    assert stations.names == ("a", "b") and stations.hours == (0, 1)
+    assert stations.times == ("2024-07-01T00:00:00", "2024-07-01T01:00:00")
+    np.testing.assert_array_equal(stations.values, [[np.nan, 20.5], [18.0, np.nan]])
+    assert (stations.crs, stations.column, stations.unit) == ("EPSG:4326", "temp_c", "celsius")
+
+
+def test_spreadsheet_with_semicolons_decimal_commas_and_old_encoding_is_read(tmp_path: Path) -> None:
+    table = "Station;Longitude;Latitude;Temperature [°C]\nPark;13,1;52,1;-1,5\n"
+    stations = read_stations(write(tmp_path, table, encoding="cp1252"))
+    assert stations.values.tolist() == [[-1.5]] and stations.x.tolist() == [13.1]
+    assert stations.times == ("",) and stations.unit == "celsius"
+
+
+def test_x_and_y_need_their_crs(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,x,y,t2m\na,400000,5800000,290\n")
+    with pytest.raises(ValueError, match="expected the CRS of x and y with `--crs`"):
+        read_stations(path)
+    assert read_stations(path, crs="EPSG:32633").crs == "EPSG:32633"
+
+
+def test_points_of_a_geopackage_are_stations(tmp_path: Path) -> None:
+    path = tmp_path / "stations.gpkg"
+    points = gpd.points_from_xy([400_000, 401_000], [5_800_000, 5_801_000])
+    gpd.GeoDataFrame({"name": ["a", "b"], "tair_k": [290.0, None]}, geometry=points, crs="EPSG:32633").to_file(path)
+    stations = read_stations(path)
+    assert (stations.crs, stations.unit, stations.names) == ("EPSG:32633", "kelvin", ("a", "b"))
+    np.testing.assert_array_equal(stations.values, [[290.0], [np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("id,lon,lat,rain\na,1,2,3\n", "expected a column of temperatures.*columns are id, lon, lat, rain"),
+        ("id,temp_c\na,1\n", "expected columns lon and lat, or x and y"),
+        ("id,lon,lat,temp_c\n", "expected one row per station"),
+        ("id,lon,lat,temp_c\na,1,2,warm\n", "line 2: expected a number in the column 'temp_c', got 'warm'"),
+        ("id,lon,lat,temp_c,time\na,1,2,3,noon\n", "line 2: expected a time as in ISO 8601.*got 'noon'"),
+        ("id,lon,lat,temp_c\na,1,2,3\na,1,2,4\n", "line 3: the station 'a' has a second value at no stated time"),
+        ("id,lon,lat,temp_c\na,1,2,3\na,5,2,4\n", "line 3: the station 'a' was at 1.0, 2.0 and is at 5.0, 2.0"),
+        (
+            "id,lon,lat,temp_c,time\na,1,2,3,2024-07-01T00:00Z\na,1,2,3,2024-07-01T01:00\n",
+            "expected times all with a UTC offset or all without one",
+        ),
+    ],
+)
+def test_bad_table_is_explained(tmp_path: Path, table: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_stations(write(tmp_path, table))
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none.csv: no such file"):
+        read_stations(tmp_path / "none.csv")
