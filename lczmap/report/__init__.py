@@ -1,1 +1,1 @@
-"""The report of a city: one self-contained HTML page."""
+"""The report page of a city run: one HTML file that needs nothing else."""

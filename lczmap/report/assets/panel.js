@@ -1,0 +1,112 @@
+"use strict";
+
+// The texts beside the map: the legend of the layer and what is known about a cell.
+const Panel = (() => {
+  function element(name, className, text) {
+    const made = document.createElement(name);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  const percent = (share, digits = 0) => (share === null ? "–" : `${(100 * share).toFixed(digits)} %`);
+
+  function swatch(color) {
+    const made = element("span", "swatch");
+    made.style.background = color;
+    return made;
+  }
+
+  // How often each code is in a plane, as a share of the cells that have one.
+  function shares(plane) {
+    const counts = new Float64Array(256);
+    for (let i = 0; i < plane.length; i += 1) counts[plane[i]] += 1;
+    const all = plane.length - counts[0];
+    return (code) => (all ? counts[code] / all : 0);
+  }
+
+  function legend(list, layer, map, plane) {
+    list.replaceChildren();
+    if (layer.kind === "values") {
+      const ramp = element("li", "ramp");
+      const bar = element("span", "ramp-bar");
+      bar.style.background = `linear-gradient(to right, ${map.ramp.join(", ")})`;
+      ramp.append(element("span", "", "0 %"), bar, element("span", "", "100 %"));
+      list.append(ramp);
+      return;
+    }
+    const share = shares(plane);
+    for (const entry of layer.legend || map.classes) {
+      const here = share(entry.code);
+      const row = element("li", here ? "" : "unused");
+      const text = here ? percent(here, 1) : "none";
+      row.append(swatch(entry.color), element("span", "name", entry.title), element("span", "share", text));
+      list.append(row);
+    }
+  }
+
+  function bars(map, planes, index) {
+    const list = element("ul", "bars");
+    for (let k = 0; k < map.top; k += 1) {
+      const code = planes[`code${k}`][index];
+      const share = Codec.share(planes[`share${k}`][index]);
+      if (code === 0 || share === null) break;
+      const row = element("li");
+      const bar = element("span", "bar");
+      const filled = element("span", "filled");
+      filled.style.width = percent(share, 1);
+      filled.style.background = map.classes[code - 1].color;
+      bar.append(filled);
+      row.append(element("span", "name", map.classes[code - 1].title), bar, element("span", "share", percent(share, 1)));
+      list.append(row);
+    }
+    return list;
+  }
+
+  function place(map, x, y) {
+    const [lon, lat] = lonLat(map, x, y);
+    const east = `${Math.abs(lon).toFixed(5)}°\u00a0${lon < 0 ? "W" : "E"}`;
+    const north = `${Math.abs(lat).toFixed(5)}°\u00a0${lat < 0 ? "S" : "N"}`;
+    return { degrees: `${north}, ${east}`, metres: `E ${Math.round(x)} m, N ${Math.round(y)} m` };
+  }
+
+  function line(label, value) {
+    const row = element("div", "fact");
+    row.append(element("dt", "", label), element("dd", "", value));
+    return row;
+  }
+
+  // Writes what the page knows of a cell (or that the place lies outside the map).
+  function describe(box, map, planes, view, cell) {
+    box.replaceChildren();
+    if (!cell) {
+      box.append(element("p", "", "Outside the map."));
+      return;
+    }
+    const className = (name) => {
+      const code = planes[name][cell.index];
+      return code ? map.classes[code - 1] : null;
+    };
+    const main = className(map.main);
+    const heading = element("h3", "", main ? main.title : "No class here");
+    if (main) heading.prepend(swatch(main.color));
+    box.append(heading);
+    const facts = element("dl");
+    for (const layer of map.layers) {
+      if (layer.key === map.main) continue;
+      if (layer.kind === "values") {
+        facts.append(line(layer.title, percent(Codec.share(planes[layer.key][cell.index]), 1)));
+      } else {
+        const entries = layer.legend || map.classes;
+        const found = entries.find((entry) => entry.code === planes[layer.key][cell.index]);
+        facts.append(line(layer.title, found ? found.title : "none"));
+      }
+    }
+    const where = place(map, ...view.centreOf(cell));
+    facts.append(line("Position", where.degrees), line(map.crs, where.metres));
+    if (planes.code0) box.append(element("h4", "", "Most probable classes"), bars(map, planes, cell.index));
+    box.append(facts);
+  }
+
+  return { describe, legend };
+})();

@@ -1,0 +1,91 @@
+"""How far the map agrees with others: networks of the run, its teacher, other maps, other periods."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from lczmap.report.estimates import figure, sentence, warning_list
+from lczmap.report.markup import Html, Number, join, paragraph, picture, table, tag
+from lczmap.report.run_folder import RunFolder, Section
+
+_AGREEMENT = (
+    ("agreement", "same class"),
+    ("kappa", "kappa"),
+    ("correlation_built", "correlation of the probabilities of a built class"),
+    ("weighted", "with partial credit for similar classes"),
+    ("weighted_chance", "the same of an unrelated map"),
+    ("built_or_natural", "both built or both natural"),
+    ("majority_baseline", "naming one class everywhere"),
+)
+
+
+def networks_table(run: RunFolder) -> Iterator[Html]:
+    """Yield the accuracy of all networks of the run side by side, where there are several."""
+    rows = []
+    for name in ["", *run.networks()]:
+        report = run.json(f"models/{name}/accuracy.json" if name else "accuracy.json")
+        if report is not None:
+            figures = (figure(report[key]) for key in ("oa", "aa", "kappa", "oaw", "oaw_chance"))
+            rows.append([name or "main network", *figures])
+    if len(rows) > 1:
+        yield tag("h3", "Networks beside each other")
+        header = ["network", "OA", "AA", "kappa", "OAw", "chance line of OAw"]
+        yield table(header, rows, caption="On the same reference polygons; 95 % intervals in brackets")
+
+
+def with_teacher(run: RunFolder) -> Iterator[Html]:
+    """Yield the agreement of the networks with the one that taught them, where one did."""
+    for name in ["", *run.networks()]:
+        place = f"models/{name}/agreement.json" if name else "agreement.json"
+        report = run.json(place)
+        if report is not None:
+            yield tag("h3", f"Agreement of {name or 'the main network'} with its teacher")
+            yield from _agreement(run, place, f"On {report['cells']:,} cells that were not taught")
+
+
+def other_maps(run: RunFolder) -> Iterator[Html]:
+    """Yield the agreement with the other maps of the configuration."""
+    for folder in sorted(path.parent for path in run.folder.glob("other_maps/*/agreement.json")):
+        place = f"other_maps/{folder.name}"
+        yield tag("h3", f"Agreement with the map {folder.name}")
+        yield from _agreement(run, f"{place}/agreement.json", f"Agreement with {folder.name}, which is no accuracy")
+        drawn = run.picture(f"{place}/difference.png", f"This map, {folder.name}, and where they differ")
+        if drawn is not None:
+            yield drawn
+
+
+def _agreement(run: RunFolder, place: str, caption: str) -> Iterator[Html]:
+    report = run.json(place) or {}
+    yield paragraph(sentence(str(report["what"])))
+    yield from warning_list(report)
+    rows = [[name, figure(report[key])] for key, name in _AGREEMENT if key in report]
+    yield table(["figure", "value (95 % interval)"], rows, caption=caption)
+
+
+def changes_section(run: RunFolder) -> Section | None:
+    """Return the changes from and to other periods of the city, None where there are none."""
+    changes = (run.folder / ".." / "changes").resolve()
+    parts: list[Html] = []
+    for folder in sorted(changes.glob("*_to_*")):
+        if run.period in folder.name.split("_to_") and (folder / "change.json").is_file():
+            earlier, later = (period.replace("_", " to ") for period in folder.name.split("_to_"))
+            parts += [tag("h3", f"From {earlier}, to {later}"), *_change(folder)]
+    return Section("changes", "Changes between periods", join(parts)) if parts else None
+
+
+def _change(folder: Path) -> Iterator[Html]:
+    report = json.loads((folder / "change.json").read_text(encoding="utf-8"))
+    changed = report["changed"]
+    surely = "; ".join(
+        f"{part['share']:.1%} with a probability of change of at least {least}"
+        for least, part in report["surely"].items()
+    )
+    yield paragraph(f"{changed['share']:.1%} of the cells ({changed['km2']:.2f} km²) differ in class: {surely}.")
+    yield paragraph(sentence(str(report["what"])))
+    yield from warning_list(report)
+    rows = [[one["before"], one["after"], Number(f"{one['km2']:.2f}")] for one in report["largest"]]
+    yield table(["class before", "class after", "km²"], rows, caption="Largest changes")
+    if (folder / "change.png").is_file():
+        yield picture(folder / "change.png", "Where the class differs, and how sure that is")

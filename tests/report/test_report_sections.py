@@ -1,0 +1,133 @@
+"""Sections made of other steps' files, which their real writers wrote: a renamed key is noticed here."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report.fabricated_run import GRID, HOSTILE, NORTH, WEST, painted, probabilities, write_run
+from shapely.geometry import box
+
+from lczmap.evaluation.map_agreement import compare_maps
+from lczmap.evaluation.map_change import change_report
+from lczmap.evaluation.records import write_report
+from lczmap.files import write_json
+from lczmap.heat.measure import measure_island
+from lczmap.heat.rows import Choices
+from lczmap.heat.zones import read_zones
+from lczmap.provenance import RELIABILITY_TAG
+from lczmap.raster import write_cells, write_class_map
+from lczmap.report.headline import headline
+from lczmap.report.layers import MISSING
+from lczmap.report.models import models_section
+from lczmap.report.others import changes_section, other_maps
+from lczmap.report.quality import areas_quality_section, heat_section
+from lczmap.report.run_folder import RunFolder
+from lczmap.report.viewer import map_section
+from lczmap.training.area_report import check_areas
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    folder = write_run(tmp_path_factory.mktemp("run"))
+    return RunFolder(folder, folder / "none")
+
+
+def test_agreement_with_another_map(run: RunFolder) -> None:
+    folder = run.folder / "other_maps" / "global"
+    folder.mkdir(parents=True)
+    files = (folder / name for name in ("agreement.json", "difference.tif", "other.tif"))
+    compare_maps(run.folder / "lcz.tif", run.folder / "models" / "other" / "lcz.tif", *files, resamples=10)
+    written = "".join(other_maps(run))
+    same = float((painted() == 17).sum() / (painted() > 0).sum())
+    assert "<h3>Agreement with the map global</h3>" in written
+    assert f"<td>same class</td><td>{same:.2f}" in written
+    shown = map_section(run).content
+    assert '"key":"difference-global"' in shown
+    assert '"title":"built here, natural in the other map","color":"#b2182b"' in shown
+
+
+def test_change_to_another_period(run: RunFolder) -> None:
+    before = np.where(painted() == 6, 14, painted()).astype(np.uint8)
+    report = change_report(before, painted(), np.array([3, 1]), pixel_m=100.0, warnings=["two networks"])
+    folder = run.folder.parent / "changes" / f"2020-05-01_2020-09-30_to_{run.period}"
+    write_report(folder / "change.json", report)
+    section = changes_section(run)
+    assert section is not None
+    moved = int((painted() == 6).sum())
+    assert "From 2020-05-01 to 2020-09-30, to 2024-05-01 to 2024-09-30" in section.content
+    assert (
+        f'LCZ D: Low plants</td><td>LCZ 6: Open lowrise</td><td class="number">{moved * 0.01:.2f}<' in section.content
+    )
+    assert "Warning: two networks" in section.content
+
+
+def test_quality_of_training_areas(run: RunFolder, tmp_path: Path) -> None:
+    crs = '"crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}'
+    ring = [[x, y] for x, y in box(WEST + 200, NORTH - 300, WEST + 320, NORTH - 60).exterior.coords]
+    feature = (
+        f'{{"type": "Feature", "properties": {{"lcz": 6}}, "geometry": {{"type": "Polygon", "coordinates": [{ring}]}}}}'
+    )
+    (tmp_path / "areas.geojson").write_text(f'{{"type": "FeatureCollection", {crs}, "features": [{feature}]}}')
+    files = [run.folder / f"area_quality.{kind}" for kind in ("csv", "gpkg", "json")]
+    check_areas(GRID, tmp_path / "areas.geojson", *files, field="lcz")
+    content = areas_quality_section(run).content
+    assert "Areas drawn: 1; with the centre of a map cell inside: 1." in content
+    assert "<td>LCZ 6: Open lowrise</td>" in content
+    assert "narrow" in content  # 120 m wide
+
+
+def test_heat_of_the_zones(run: RunFolder, tmp_path: Path) -> None:
+    shape = (1, *painted().shape)
+    surface = np.full(shape, 20.0, np.float32) + painted()[None]
+    write_cells(tmp_path / "lst.tif", surface, GRID.cell_geobox, names=["LST"], nodata=np.nan)
+    choices = dataclasses.replace(Choices(), unit="celsius", border_m=0.0, time="2024-07-20T10:05Z")
+    island = measure_island(
+        read_zones(run.folder / "models" / "other" / "lcz.tif"), tmp_path / "lst.tif", "surface", choices
+    )
+    write_report(run.folder / "heat" / "heat.json", {"what": "temperatures", "surface": island})
+    section = heat_section(run)
+    assert section is not None
+    assert "<h3>SUHI (surface)</h3>" in section.content
+    assert "LCZ G: Water</td>" in section.content
+    assert "LCZ D: Low plants is not on the map" in section.content
+
+
+def test_cautions_for_public_weights_and_simulated_scenes(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    tags = {RELIABILITY_TAG: "published OA 0.694 <b>", "LCZMAP_NETWORK": "sen2lcz"}
+    write_class_map(folder / "lcz.tif", painted(), GRID.cell_geobox, tags=tags)
+    run = RunFolder(folder, folder)
+    assert "How far the network can be trusted: published OA 0.694 &lt;b&gt;" in headline(run)
+    assert "shows no real place" not in headline(run)
+    write_json(folder / "run.json", run.record | {"attribution": "Simulated scenes: this map shows no real place."})
+    assert "Simulated scenes: this map shows no real place." in headline(RunFolder(folder, folder))
+
+
+def test_card_of_a_network(run: RunFolder, tmp_path: Path) -> None:
+    described = {
+        "kind": "torch",
+        "name": HOSTILE,
+        "channels": ["B2", "B3"],
+        "patch_px": 32,
+        "values": 590657,
+        "extra": {
+            "epochs": 2,
+            "history": [{"loss": 2.0, "validation_loss": 3.0}, {"loss": 1.0, "validation_loss": 2.5}],
+        },
+    }
+    write_json(tmp_path / "checkpoint.json", described)
+    content = models_section(RunFolder(run.folder, run.folder, [tmp_path / "checkpoint.safetensors"])).content
+    assert HOSTILE not in content
+    assert "590,657" in content
+    assert content.count("<polyline") == 2
+    # of the values 1.0 to 3.0, 2.0 lies half way up: training begins there and ends at the foot
+    assert 'points="44.0,82.0 512.0,156.0"' in content
+
+
+def test_probabilities_of_the_painted_map_name_it() -> None:
+    values = probabilities()
+    assert np.nanmax(np.abs(values.sum(axis=0) - 1)) < 1e-5
+    inside = painted() > 0
+    np.testing.assert_array_equal(values.argmax(axis=0)[inside] + 1, painted()[inside])
+    assert MISSING > 200
