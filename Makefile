@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null)
 # uv reads its own variables: let it look where pip was told to look
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test unit-test lint setup clean help
+.PHONY: demo test unit-test lint setup w2w clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -20,10 +20,10 @@ demo: setup ## map the simulated demo city
 
 # One thread for each process: libraries that use all cores get in each other's way
 test: unit-test ## run all tests
-	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "workflow or server" -n 2 --dist loadfile
+	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "workflow or server or browser" -n 2 --dist loadfile
 
-unit-test: setup ## run the tests that start neither Snakemake nor a server, on all cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow and not server" -n auto --dist loadfile
+unit-test: setup ## run the tests that start no Snakemake, server or browser, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow and not server and not browser" -n auto --dist loadfile
 
 lint: setup ## formatting, lint and types
 	$(BIN)/ruff format --check .
@@ -44,6 +44,18 @@ else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[workflow,dev]'
+endif
+	@touch $@
+
+w2w: .w2w/.installed ## w2w in an environment of its own (it needs another rasterio), for the tests that run it
+
+.w2w/.installed:
+ifneq ($(UV),)
+	test -x .w2w/bin/python || uv venv --python $(PYTHON) .w2w
+	uv pip install --python .w2w/bin/python $(PIP_ARGS) w2w==0.6.0
+else
+	test -x .w2w/bin/python || $(PYTHON) -m venv .w2w
+	.w2w/bin/python -m pip install $(PIP_ARGS) w2w==0.6.0
 endif
 	@touch $@
 

@@ -18,13 +18,18 @@ from lczmap.models.cards import card_line
 MAP_FACTS = ("LCZMAP_SENSORS", "LCZMAP_GAPS")
 """Tags of lcz.tif that a run's record repeats: the sensors that it was made from, the share without a class."""
 PRODUCTS = (
+    "report.html",
     "lcz.tif",
+    "lcz_filtered.tif",
+    "confidence.tif",
     "probabilities.tif",
     "explanation.tif",
     "accuracy.json",
+    "area_quality.json",
     "agreement.json",
     "reliability.md",
     "map.png",
+    "project.qgs",
     "run.json",
 )
 """Files of a network's map that a summary lists."""
@@ -95,7 +100,7 @@ def summary(folder: Path, benchmarks: Path) -> str:
     lines = [f"{folder}:"]
     lines += [f"  {path.relative_to(folder)}" for path in sorted(_products(folder))]
     lines += ["", *_facts(folder), *_accuracy_lines(folder)]
-    steps = dict(_steps(benchmarks, folder.parent.name, folder.name))
+    steps = dict(measured_steps(benchmarks, folder.parent.name, folder.name))
     if steps:
         lines += ["", f"{'step':<18}{'jobs':>5}{'seconds':>9}{'peak MiB':>10}"]
         lines += [f"{name:<18}{jobs:>5}{seconds:>9.1f}{peak:>10.0f}" for name, (jobs, seconds, peak) in steps.items()]
@@ -133,7 +138,11 @@ def _network_of(path: Path, folder: Path) -> str:
     return "main network" if path.parent == folder else path.parent.name
 
 
-def _steps(benchmarks: Path, city: str, period: str) -> Iterator[tuple[str, tuple[int, float, float]]]:
+def measured_steps(benchmarks: Path, city: str, period: str) -> Iterator[tuple[str, tuple[int, float, float]]]:
+    """Yield each rule of a run with its number of jobs, their seconds together and the largest memory of one in MiB.
+
+    `benchmarks` is the folder where Snakemake put its measurements; nothing where it is not there.
+    """
     for rule in sorted(benchmarks.iterdir()) if benchmarks.is_dir() else []:
         files = [f for f in rule.glob("*.tsv") if f.stem == city or f.stem.startswith(f"{city}_{period}")]
         rows = [next(csv.DictReader(f.open(), delimiter="\t")) for f in files]

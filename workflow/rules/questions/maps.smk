@@ -100,19 +100,36 @@ def reports_of_all(name):
 
 
 def wanted_of(run):
+    """Everything that a run makes; the report last, which shows the rest."""
     maps = [
-        f"{f}/{name}"
-        for f in map_folders(run)
-        for name in ("lcz.tif", "probabilities.tif", "map.png")
+        f"{folder}/{name}"
+        for folder in map_folders(run)
+        for name in (
+            "lcz.tif",
+            "lcz_filtered.tif",
+            "confidence.tif",
+            "probabilities.tif",
+            "map.png",
+        )
     ]
     public = map_folders(run, run.config.is_public)
     maps += [f"{folder}/reliability.md" for folder in public]
     if run.config.map.explanation:
         explained = map_folders(run, lambda model: model.has_text)
         maps += [f"{folder}/explanation.tif" for folder in explained]
-    maps.append(f"{run.folder}/coregistration.png")
-    return [*maps, *reports_of(run), f"{run.folder}/run.json"]
+    return [
+        *maps,
+        f"{run.folder}/coregistration.png",
+        *reports_of(run),
+        *assessment_files(run),
+        *other_map_files(run),
+        *heat_files(run),
+        f"{run.folder}/run.json",
+        *qgis_files(run),
+        *export_files(run),
+        *page_files(run),
+    ]
 
 
 def wanted_files():
-    return [file for run in RUNS.values() for file in wanted_of(run)]
+    return [file for run in RUNS.values() for file in wanted_of(run)] + change_files()
