@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from lczmap.classes import CLASSES, class_colors, code_to_index, code_to_wudapt, index_to_code, palette, parse_class
 
@@ -43,11 +44,31 @@ def test_the_palette_is_the_official_one_and_nodata_is_transparent() -> None:
     assert len({c.color for c in CLASSES}) == 17
 
 
-def test_the_colour_blind_palette_is_that_of_lcz4r():
-    colours = palette("colour_blind")
-    assert colours[0] == (0, 0, 0, 0)
-    assert colours[1] == (0xE1, 0x6A, 0x86, 255) and colours[17] == (0xE2, 0x64, 0xA9, 255)
-    assert len(set(class_colors("colour_blind"))) == 17
+# Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB
+SIGHT = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "normal": np.eye(3),
+}
+
+
+def nearest_pair(colors: tuple[str, ...], sight: object) -> float:
+    """The least CIEDE2000 difference of two of the colours as they are seen."""
+    rgb = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in colors])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ np.asarray(sight).T
+    clipped = np.clip(linear, 0, 1)
+    seen = rgb2lab(np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)[np.newaxis])[0]
+    differences = deltaE_ciede2000(seen[:, np.newaxis], seen[np.newaxis])
+    return float(differences[np.triu_indices(17, 1)].min())
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_no_two_classes_of_the_colour_blind_palette_look_alike(sight: str) -> None:
+    assert palette("colour_blind")[0] == (0, 0, 0, 0)
+    assert nearest_pair(class_colors("colour_blind"), SIGHT[sight]) > 9.7
+    if sight == "protanopia":
+        assert nearest_pair(class_colors("official"), SIGHT[sight]) < 1  # what it is for: LCZ 3 and A
 
 
 def test_an_unknown_palette_is_refused() -> None:

@@ -139,10 +139,10 @@ def test_the_attribute_table_counts_the_cells_and_has_the_chosen_colours(tmp_pat
     rows = [[cell.text for cell in row] for row in table.iter("Row")]
     assert [column.findtext("Name") for column in table.iter("FieldDefn")][:3] == ["Value", "Count", "Class"]
     assert len(rows) == 17
-    assert rows[5] == ["6", "3", "LCZ 6: Open lowrise", "115", "159", "0", "255"]  # #739f00
+    assert rows[5] == ["6", "3", "LCZ 6: Open lowrise", "182", "107", "18", "255"]  # #b66b12
     assert rows[12][:3] == ["13", "1", "LCZ C: Bush, scrub"]
     with rasterio.open(tmp_path / "lcz.tif") as source:
-        assert source.colormap(1)[6] == (115, 159, 0, 255)
+        assert source.colormap(1)[6] == (182, 107, 18, 255)
         assert source.tags()["LCZMAP_PALETTE"] == "colour_blind"
 
 

@@ -38,12 +38,12 @@ def test_codes_get_official_colours_and_nodata_is_transparent():
 
 def test_the_picture_has_the_colours_of_the_maps_palette(tmp_path: Path):
     grid = grid_of(30, 30)
-    codes = np.full((30, 30), 17, np.uint8)
+    codes = np.full((30, 30), 11, np.uint8)
     write_class_map(tmp_path / "lcz.tif", codes, grid.cell_geobox, tags={}, palette="colour_blind")
     draw_map(tmp_path / "lcz.tif", tmp_path / "map.png")
     picture = drawn(tmp_path / "map.png")
-    assert where(picture, (0xE2, 0x64, 0xA9))[0].size > 100_000  # the map, and the row of the legend
-    assert where(picture, (0x6A, 0x6A, 0xFF))[0].size == 0
+    assert where(picture, (0x39, 0x69, 0x35))[0].size > 100_000  # the map, and the row of the legend
+    assert where(picture, (0x00, 0x6A, 0x00))[0].size == 0
 
 
 def test_shares_leave_nodata_out():

@@ -14,7 +14,7 @@ def test_areas_get_class_name_colour_and_the_maps_crs(tmp_path: Path):
     assert table.crs.to_epsg() == 32633
     assert table["lcz"].tolist() == [6, 11] and table["label"].tolist() == ["6", "A"]
     assert table["name"].tolist() == ["LCZ 6: Open lowrise", "LCZ A: Dense trees"]
-    assert table["color"].tolist() == ["#739f00", "#00a7c5"]
+    assert table["color"].tolist() == ["#b66b12", "#396935"]
     # 0.01° of latitude is 1.112 km, of longitude 1.112 km · cos 52° = 0.687 km
     assert table["area_ha"].tolist() == pytest.approx([76.3, 76.3], rel=0.01)
     assert [path.name for path in out.parent.iterdir()] == [out.name]

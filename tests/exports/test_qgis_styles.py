@@ -34,13 +34,13 @@ def test_the_colour_map_has_lines_of_value_red_green_blue_alpha_label():
     assert len(lines) == 17
     assert lines[5] == "6 255 153 85 255 LCZ 6 Open lowrise"
     assert lines[12] == "13 100 133 37 255 LCZ C Bush scrub"  # QGIS takes commas and colons for gaps
-    assert clr_text("colour_blind").splitlines()[16] == "17 226 100 169 255 LCZ G Water"
+    assert clr_text("colour_blind").splitlines()[16] == "17 107 105 255 255 LCZ G Water"
 
 
 def test_the_colour_blind_palette_is_chosen_by_name(lcz: Path):
     write_style(lcz, palette="colour_blind")
     assert (
-        '<paletteEntry value="1" color="#e16a86" label="LCZ 1: Compact highrise"' in lcz.with_suffix(".qml").read_text()
+        '<paletteEntry value="1" color="#8a0000" label="LCZ 1: Compact highrise"' in lcz.with_suffix(".qml").read_text()
     )
     with pytest.raises(ValueError, match="official or colour_blind"):
         write_style(lcz, palette="rainbow")  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ def test_colours_and_names_belong_to_the_codes_of_this_file(exported: Path) -> N
     with rasterio.open(exported) as source:
         table = source.colormap(1)
     assert table[0][3] == 0
-    assert table[107] == (226, 100, 169, 255)  # LCZ4r's #E264A9
+    assert table[107] == (107, 105, 255, 255)  # #6b69ff
     names = [c.text for c in ElementTree.parse(exported.with_name("lcz_wudapt.tif.aux.xml")).iter("Category")]
     assert (names[10], names[101], names[107]) == ("LCZ 10: Heavy industry", "LCZ A: Dense trees", "LCZ G: Water")
     assert not names[11]
