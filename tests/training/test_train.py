@@ -39,12 +39,13 @@ def labelled(count: int, seed: int) -> LabelledPatches:
     index = rng.integers(0, 4, count)
     level = np.array([0.1, 0.1, 0.2, 0.3])[index][:, None, None, None]
     spread = np.array([0.01, 0.05, 0.02, 0.02])[index][:, None, None, None]
-    patches = level + spread * rng.normal(size=(count, 10, 32, 32))
+    patches = level + spread * rng.normal(size=(count, 10, 16, 16))
     return LabelledPatches(patches.astype(np.float32), index)
 
 
 def toy(train: int = 128, validation: int = 48) -> TrainingData:
-    return TrainingData(labelled(train, 1), labelled(validation, 2), S2_10.channels, {"sentinel-2": {"level": "L1C"}})
+    state = {"sentinel-2": {"level": "L1C"}}
+    return TrainingData(labelled(train, 1), labelled(validation, 2), S2_10.channels, state, patch_px=16)
 
 
 def recipe(**changes: object) -> NetworkPreset:
