@@ -32,6 +32,8 @@ HALO_PX = MAX_PATCH_PX // 2
 MAX_SIDE_KM = 500
 SNAP_TOLERANCE_M = 1.0
 """An AOI that passes a cell border by less, by rounding of its coordinates, gets no further row of cells."""
+MAX_WRONG_HEMISPHERE_DEG = 10.0
+"""A forced zone of the other hemisphere is taken up to this latitude; further on its coordinates look like errors."""
 MAX_MERIDIAN_DISTANCE_DEG = 4.5
 """A UTM zone is 3° wide on each side; 1.5° beyond it the scale error is still below 0.2 %."""
 
@@ -155,6 +157,10 @@ def utm_crs(aoi: BaseGeometry, forced: str | None = None) -> str:
             f"the area of interest runs from longitude {west:.2f} to {east:.2f}, {reach:.1f}° from the meridian of "
             f"UTM zone {zone}; a city run takes at most {MAX_MERIDIAN_DISTANCE_DEG}°: {remedy}"
         )
+    if forced is not None and forced.startswith("EPSG:327") and south > MAX_WRONG_HEMISPHERE_DEG:
+        raise ValueError(f"{forced} is a zone of the southern hemisphere, the area begins at latitude {south:.2f}")
+    if forced is not None and forced.startswith("EPSG:326") and north < -MAX_WRONG_HEMISPHERE_DEG:
+        raise ValueError(f"{forced} is a zone of the northern hemisphere, the area ends at latitude {north:.2f}")
     return forced or f"EPSG:{(32600 if north + south >= 0 else 32700) + zone}"
 
 

@@ -32,7 +32,9 @@ def init(
     areas: Annotated[Path | None, typer.Option(help="training areas: KML, KMZ, GeoPackage, GeoJSON, shapefile")] = None,
     pixel_size: Annotated[int, typer.Option(help="pixel size of the map in metres")] = 100,
     crs: Annotated[str | None, typer.Option(help="a UTM zone, EPSG:326xx, for a city near the border of two")] = None,
-    out: Annotated[Path | None, typer.Option(help="file to write; default config/cities/CITY.yaml")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="file to write; default config/cities/CITY.yaml of the clone")
+    ] = None,
     nominatim: Annotated[str | None, typer.Option(help="address of another search service for --place")] = None,
 ) -> None:
     """Write a city's configuration, and say what is still needed: accounts, quota, disk, time.
@@ -46,12 +48,15 @@ def init(
     from lczmap.configfiles import parse_config
     from lczmap.files import write_text
     from lczmap.grid import make_grid
+    from lczmap.start.area import CLONE, as_configured
     from lczmap.start.city import Choices, city_settings, city_text
     from lczmap.start.needs import needs
 
-    target = out or Path("config/cities") / f"{city}.yaml"
+    target = out or CLONE / "config" / "cities" / f"{city}.yaml"
     if target.exists():
         raise ValueError(f"{target} exists already; give another --out, or delete it first")
+    if radar and areas is None:
+        raise ValueError("--radar needs --areas: the public network gul_s2 sees Sentinel-2 alone")
     if areas is not None and not areas.is_file():
         raise ValueError(f"--areas {areas}: no such file; leave it out for a map by a public network")
     given = {"--place": place, "--bbox": bbox, "--polygon": polygon, "--from-geo-em": from_geo_em}
@@ -59,7 +64,8 @@ def init(
     if len(chosen) != 1:
         raise ValueError(f"expected one of {', '.join(given)}, got {', '.join(chosen) or 'none'}")
     found = _place(place, target, outline, nominatim) if place else _area(bbox, polygon, from_geo_em, margin_km, target)
-    choices = Choices(city, found.setting, start, end, source, radar, str(areas) if areas else None, pixel_size, crs)
+    drawn = as_configured(areas) if areas else None
+    choices = Choices(city, found.setting, start, end, source, radar, drawn, pixel_size, crs)
     settings = city_settings(choices)
     config = parse_config(settings, "init")
     grid = make_grid(found.area, cell_m=config.map.pixel_size_m, tile_px=config.map.tile_px, crs=crs)

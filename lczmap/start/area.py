@@ -15,6 +15,9 @@ from lczmap.aoi import bbox_aoi, checked_area, parse_bbox, read_aoi
 from lczmap.exports.geo_em import domain_polygon
 from lczmap.start.places import NOMINATIM, find_place
 
+CLONE = Path(__file__).resolve().parents[2]
+"""The clone that relative input paths of a configuration start at."""
+
 
 @dataclass(frozen=True)
 class StartArea:
@@ -39,7 +42,7 @@ def area_of_bbox(text: str) -> StartArea:
 
 def area_of_polygon(path: Path) -> StartArea:
     """Take a polygon file as it is."""
-    return StartArea(read_aoi(path), str(path), f"the polygons of {path}")
+    return StartArea(read_aoi(path), as_configured(path), f"the polygons of {path.name}")
 
 
 def area_of_place(name: str, config_file: Path, *, outline: bool, endpoint: str = NOMINATIM) -> StartArea:
@@ -68,4 +71,10 @@ def _with_file(area: BaseGeometry, config_file: Path, origin: str) -> StartArea:
         raise ValueError(f"{path} exists already; give another --out, or delete it first")
     feature = {"type": "Feature", "properties": {"origin": origin}, "geometry": mapping(area)}
     text = json.dumps({"type": "FeatureCollection", "features": [feature]}) + "\n"
-    return StartArea(area, str(path), origin, (path, text))
+    return StartArea(area, as_configured(path), origin, (path, text))
+
+
+def as_configured(path: Path) -> str:
+    """Return a path as a configuration says it: relative to the clone where it lies inside, else absolute."""
+    whole = path.resolve()
+    return str(whole.relative_to(CLONE)) if whole.is_relative_to(CLONE) else str(whole)

@@ -46,12 +46,14 @@ def city_settings(choices: Choices) -> dict[str, Any]:
         settings["compare"] = ["wudapt_rf"] if choices.radar else [{"name": "wudapt_rf", "sensors": ["sentinel-2"]}]
     else:
         settings["model"] = {"name": "gul_s2"}
+        if settings["sentinel2"]["level"] != "L1C":
+            settings["allow_level_mismatch"] = True  # the public networks learned from L1C
     return settings
 
 
 def city_text(settings: Mapping[str, Any], comment: Sequence[str]) -> str:
     """Return the file's text: comment lines, then the keys in their order."""
-    header = "".join(f"# {line}\n" for line in comment)
+    header = "".join(f"# {' '.join(line.split())}\n" for line in comment)  # a name from outside stays a comment
     schema = "# yaml-language-server: $schema=../schema.json\n"
     lines = [_line(key, value) for key, value in settings.items()]
     return schema + header + "".join(lines)

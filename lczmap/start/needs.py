@@ -37,6 +37,11 @@ def _to_do(config: Config) -> Iterator[str]:
     for name, section in (("sentinel2", config.sentinel2), ("sentinel1", config.sentinel1)):
         if section.archive == "FOLDER_OR_ARCHIVE_YAML":
             yield f"to do: set `{name}.archive` to your folder of SAFE products or your archive.yaml (docs/data.md)"
+    if config.allow_level_mismatch:
+        yield (
+            "mind: this archive has Sentinel-2 L2A only, the public network learned from L1C, so the map will be worse "
+            "(docs/accuracy.md); `--source gcs` has L1C, `--areas` trains a network on L2A"
+        )
     if not config.has_labels:
         yield (
             "without `training.areas` a public network maps the city; draw training areas (the WUDAPT template in "

@@ -1,5 +1,6 @@
 """Starting a city: places, configuration, needs, and the check of an installation."""
 
+import json
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from typer.testing import CliRunner
 from lczmap.aoi import bbox_aoi, read_aoi
 from lczmap.cli import app
 from lczmap.config import Config
-from lczmap.configfiles import load_configs
+from lczmap.configfiles import expand, load_configs
 from lczmap.grid import Grid, make_grid
 from lczmap.start import doctor
+from lczmap.start.area import as_configured
 from lczmap.start.city import SOURCES, Choices, city_settings, city_text
 from lczmap.start.needs import needs, wanted_variables
 from lczmap.start.places import find_place
@@ -43,7 +45,7 @@ def parsed(**changes: Any) -> Config:
 
 
 def test_a_started_city_is_read_by_the_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lczmap.start.area.CLONE", tmp_path)
     result = start("berlin", "--bbox", BOX, "--start", "2024-05-01", "--end", "2024-09-30")
     assert result.exit_code == 0, result.output
     (config,) = load_configs([tmp_path / "config/cities/berlin.yaml"], root=tmp_path)
@@ -68,23 +70,24 @@ def test_an_existing_file_is_never_replaced(tmp_path: Path, monkeypatch: pytest.
         ((), "expected one of --place, --bbox, --polygon, --from-geo-em, got none"),
         (("--bbox", BOX, "--polygon", "a.gpkg"), "got --bbox, --polygon"),
         (("--bbox", BOX, "--areas", "none.kml"), "--areas none.kml: no such file"),
-        (("--bbox", BOX, "--source", "stac"), "use a source of L1C"),
+        (("--bbox", BOX, "--radar"), "--radar needs --areas"),
         (("--bbox", BOX, "--crs", "EPSG:32635"), "from the meridian of UTM zone 35"),
     ],
 )
 def test_a_start_that_cannot_work_says_why_and_writes_nothing(
     arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lczmap.start.area.CLONE", tmp_path)
     result = start("berlin", *arguments)
     assert message in str(result.exception)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("radar", [True, False])
-def test_every_choice_of_sources_is_a_valid_configuration(source: Any, radar: bool) -> None:
-    config = parsed(source=source, radar=radar, areas="a.kml", pixel_size_m=50, crs="EPSG:32633")
+@pytest.mark.parametrize(("radar", "areas"), [(True, "a.kml"), (False, "a.kml"), (False, None)])
+def test_every_choice_of_sources_is_a_valid_configuration(source: Any, radar: bool, areas: str | None) -> None:
+    config = parsed(source=source, radar=radar, areas=areas, pixel_size_m=50, crs="EPSG:32633")
+    assert config.allow_level_mismatch == (source == "stac" and areas is None)
     assert config.sees_radar == radar
     assert (config.map.pixel_size_m, config.map.crs) == (50, "EPSG:32633")
     assert len(needs(config, grid_of(config))) >= 3
@@ -95,6 +98,25 @@ def test_the_text_reads_back_as_the_settings() -> None:
         Choices("b", {"bbox": [0, 0, 1, 1]}, "2024-05-01", "2024-09-30", radar=True, areas="a: b.kml")
     )
     assert yaml.safe_load(city_text(settings, ("a comment",))) == settings
+
+
+def test_a_name_from_outside_stays_a_comment() -> None:
+    text = city_text({"city": "x"}, ("Area: Evil\nmodel: {name: hacked}.",))
+    assert yaml.safe_load(text) == {"city": "x"}
+
+
+def test_paths_hold_wherever_the_file_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shape = {"type": "Polygon", "coordinates": [[[13.1, 52.4], [13.7, 52.4], [13.4, 52.6], [13.1, 52.4]]]}
+    (tmp_path / "a.geojson").write_text(json.dumps(shape))
+    (tmp_path / "a.kml").touch()
+    result = start("x", "--polygon", "a.geojson", "--areas", "a.kml", "--out", "x.yaml")
+    assert result.exit_code == 0, result.exception
+    (config,) = load_configs([tmp_path / "x.yaml"], root=Path("/elsewhere"))
+    assert read_aoi(expand(str(config.aoi), Path("/elsewhere"))).area == pytest.approx(0.06)
+    assert expand(str(config.training.areas), Path("/elsewhere")) == tmp_path / "a.kml"
+    monkeypatch.setattr("lczmap.start.area.CLONE", tmp_path)
+    assert as_configured(Path("a.kml")) == "a.kml"
 
 
 def test_what_a_run_needs_follows_from_its_sources_and_size() -> None:

@@ -83,9 +83,25 @@ def read_runs():
             ),
         )
         check_recipes(configs)
+        check_paths(configs)
     except ValueError as error:
         raise WorkflowError(str(error))
     return runs
+
+
+def check_paths(configs):
+    """Refuse paths whose environment variables are not set, before rules ask for them one by one."""
+    for config in configs:
+        named = [
+            config.temperature.air,
+            config.temperature.surface,
+            config.training.areas,
+        ]
+        named += [other.path for other in config.other_maps]
+        named += [path for m in config.models for path in (m.checkpoint, m.weights)]
+        for path in named:
+            if path is not None:
+                expand(path, ROOT)
 
 
 def check_shared_files(runs):
