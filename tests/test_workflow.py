@@ -78,7 +78,19 @@ def run_folder(folder: Path) -> Path:
 
 def test_a_city_is_mapped_end_to_end(finished: Path) -> None:
     folder = run_folder(finished)
-    for name in ("lcz.tif", "probabilities.tif", "accuracy.json", "map.png", "run.json", "scenes.json"):
+    made = ("lcz.tif", "lcz_filtered.tif", "confidence.tif", "probabilities.tif", "map.png", "run.json", "scenes.json")
+    judged = (
+        "accuracy.json",
+        "accuracy.png",
+        "confusion.png",
+        "calibration.png",
+        "area_quality.csv",
+        "bootstraps.json",
+    )
+    shown = ("report.html", "project.qgs", "rgb.tif", "lcz.qml", "lcz.clr", "aoi.geojson", "training_areas.gpkg")
+    exported = ("lcz_generator.tif", "lcz_wudapt.tif", "wrf/urban_parameters.csv", "lcz.kmz", "lcz.gpkg")
+    described = ("stac_item.json", "metadata.json")
+    for name in (*made, *judged, *shown, *(f"exports/{file}" for file in (*exported, *described))):
         assert (folder / name).stat().st_size > 0, name
     codes, geobox = read_class_map(folder / "lcz.tif")
     probabilities, _ = read_cells(folder / "probabilities.tif", expected=geobox)
@@ -121,7 +133,7 @@ def test_nothing_is_left_to_do_after_a_finished_run(finished: Path) -> None:
 def test_other_tiles_and_the_same_seed_give_the_same_bytes(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "resources", tmp_path / "resources")
     config = city_file(tmp_path, SMALL.replace("tile_px: 200", "tile_px: 400").replace("compare: [wudapt_rf]", ""))
-    succeeded(snakemake(tmp_path, "--configfile", config))
+    succeeded(snakemake(tmp_path, f"results/small/{PERIOD}/lcz.tif", "--configfile", config))
     assert (run_folder(tmp_path) / "lcz.tif").read_bytes() == (run_folder(finished) / "lcz.tif").read_bytes()
 
 

@@ -58,15 +58,17 @@ def test_areas_are_checked_on_the_scenes_before_a_training_on_them(said: str) ->
 
 def test_a_forest_is_trained_anew_and_of_a_network_the_test_polygons_are_drawn(said: str) -> None:
     forest = command(said, "bootstrap-accuracy", f" results/b/{PERIOD}/bootstraps.json")
-    assert f"--retrain results/b/{PERIOD}/tiles" in forest and "--stack s2.tif --count 7" in forest
+    assert f"--retrain results/b/{PERIOD}/tiles" in forest and "--stack s2.tif --threads " in forest
+    assert "--map" not in forest
     assert """--options '{"trees": 3}'""" in forest
     network = command(said, "bootstrap-accuracy", f"results/b/{PERIOD}/models/bp_lcz_eb_cnn/bootstraps.json")
-    assert "--split test --count 7" in network and "--retrain" not in network
+    folder = f"results/b/{PERIOD}/models/bp_lcz_eb_cnn"
+    assert f"--map {folder}/lcz.tif --split test --threads 1 --count 7" in network and "--retrain" not in network
 
 
 def test_all_polygons_are_drawn_for_a_network_that_learned_elsewhere(said: str) -> None:
     left_out = command(said, "bootstrap-accuracy", f" results/a/{PERIOD}/bootstraps.json")
-    assert "--split all --count 25" in left_out and "--retrain" not in left_out
+    assert f"--map results/a/{PERIOD}/lcz.tif --split all" in left_out and "--retrain" not in left_out
 
 
 def test_three_pictures_are_drawn_from_the_two_reports(tmp_path: Path) -> None:

@@ -35,7 +35,10 @@ compare:
 def mapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run with two networks at 48 px, one of them adapted, and their ensemble."""
     folder = tmp_path_factory.mktemp("networks")
-    succeeded(snakemake(folder, "--configfile", city_file(folder, NETWORKS)))
+    run = f"results/small/{PERIOD}"
+    wanted = [f"{run}/models/bp_lcz_eb_cnn/explanation.tif", f"{run}/models/rsnnet/probabilities.tif"]
+    wanted += [f"{run}/accuracy.json", f"{run}/run.json"]
+    succeeded(snakemake(folder, *wanted, "--configfile", city_file(folder, NETWORKS)))
     return folder / "results" / "small" / PERIOD
 
 
@@ -65,7 +68,8 @@ def test_the_explanation_has_a_band_per_group_where_the_map_has_a_class(mapped: 
     probabilities, _ = read_cells(folder / "probabilities.tif", expected=geobox)
     np.testing.assert_array_equal(np.isnan(support).all(axis=0), np.isnan(probabilities).any(axis=0))
     assert np.nanmax(abs(support)) <= 1.00001
-    assert not (mapped / "models" / "rsnnet" / "explanation.tif").exists()
+    said = succeeded(snakemake(mapped.parents[2], "-n", "--configfile", mapped.parents[2] / "city.yaml"))
+    assert "models/rsnnet/confidence.tif" in said and "models/rsnnet/explanation.tif" not in said
 
 
 def dry_run(folder: Path, text: str) -> str:
@@ -144,7 +148,10 @@ compare:
 def test_both_networks_of_the_gul_product_map_a_city_together(real_data: Path, tmp_path: Path) -> None:
     folder = real_data / "pretrained" / "gul"
     s1, s2 = (next(folder.glob(f"{sensor}_*.h5")) for sensor in ("S1", "S2"))
-    succeeded(snakemake(tmp_path, "--configfile", city_file(tmp_path, GUL.format(s1=s1, s2=s2))))
+    city = city_file(tmp_path, GUL.format(s1=s1, s2=s2))
+    wanted = ["reliability.md", "models/gul_s1/reliability.md", "probabilities.tif"]
+    wanted += [f"models/{name}/probabilities.tif" for name in ("gul_s1", "gul_s2")]
+    succeeded(snakemake(tmp_path, *(f"results/small/{PERIOD}/{name}" for name in wanted), "--configfile", city))
     run = tmp_path / "results" / "small" / PERIOD
     members = [read_cells(run / "models" / name / "probabilities.tif")[0] for name in ("gul_s1", "gul_s2")]
     joined, _ = read_cells(run / "probabilities.tif")

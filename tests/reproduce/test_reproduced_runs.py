@@ -25,6 +25,8 @@ from lczmap.so2sat.cache import So2SatCache
 from lczmap.so2sat.patches import So2SatPatches
 from lczmap.so2sat.protocols import protocol
 
+pytestmark = pytest.mark.training
+
 PNG = b"\x89PNG\r\n\x1a\n"
 WEIGHTS = "pretrained/sen2lcz/_32_weights.best.hdf5"
 

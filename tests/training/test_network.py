@@ -12,6 +12,8 @@ from lczmap.training.data import PatchDataset
 from lczmap.training.network import FitResult, fit_network
 from lczmap.training.preset import NetworkPreset
 
+pytestmark = pytest.mark.training
+
 STATE = {"sentinel-2": {"level": "L1C"}}
 
 
