@@ -54,7 +54,11 @@ def main() -> None:
             areas[~rare].mean(),
             areas[rare].mean() if rare.any() else np.nan,
         )
-        print(f"| {per_class} | {int(sampled.sum())} | " + " | ".join(f"{c:.3f}" for c in columns) + " |")
+        print(
+            f"| {per_class} | {int(sampled.sum())} | "
+            + " | ".join("–" if np.isnan(c) else f"{c:.3f}" for c in columns)
+            + " |"
+        )
 
 
 def overall_coverage(found: Sequence[MapAccuracy], true: float) -> float:

@@ -75,6 +75,11 @@ def to_lonlat(geometry: BaseGeometry, crs: str) -> BaseGeometry:
     return shapely.transform(geometry, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1])))
 
 
+def unwrapped(longitude: npt.NDArray[np.float64], near: float) -> npt.NDArray[np.float64]:
+    """Return longitudes in degrees that run on across the antimeridian: each within 180° of `near`."""
+    return near + (longitude - near + 180) % 360 - 180
+
+
 def checked_area(area: BaseGeometry, origin: str) -> BaseGeometry:
     """Refuse an empty or out-of-range area, and make one across the antimeridian run on above 180°."""
     if area.is_empty or area.area == 0:

@@ -7,8 +7,9 @@ Sources: Stewart & Oke 2012 (classes); Demuzere et al. 2021 and 2022, LCZ Genera
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +40,7 @@ class LczClass:
     @property
     def rgb(self) -> tuple[int, int, int]:
         """Colour as three integers 0..255."""
-        return _rgb(self.color)
+        return rgb(self.color)
 
     @property
     def title(self) -> str:
@@ -69,6 +70,8 @@ CLASSES: tuple[LczClass, ...] = (
 LABELS: tuple[str, ...] = tuple(c.label for c in CLASSES)
 
 PaletteName = Literal["official", "colour_blind"]
+PALETTE_TAG = "LCZMAP_PALETTE"
+"""Tag of a map that names its palette."""
 # Codes 1..17: as near to the official colours as a search found so that no two classes look alike (CIEDE2000 of 9.8 or
 # more), with normal sight or with any of the three kinds of colour blindness; benchmarks/palettes.py measures it
 _COLOUR_BLIND = (
@@ -76,6 +79,12 @@ _COLOUR_BLIND = (
     *("#484846", "#396935", "#9eaf64", "#6e8b52", "#deffd1", "#000000", "#e9fc9b", "#6b69ff"),
 )
 
+Numbering = Literal["1..17", "1..10 and 101..107", "1..10 (either numbering)"]
+
+_NO_CLASSES = (
+    "it is no class map, or its classes are in another band: name that band (--band), or take it out with "
+    "gdal_translate -b"
+)
 _BY_LABEL = {c.label: c for c in CLASSES}
 
 
@@ -133,6 +142,46 @@ def wudapt_to_code(wudapt: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
     return np.where(wudapt > 10, wudapt - 90, wudapt).astype(np.uint8)
 
 
+def class_values(cells: npt.NDArray[Any], nodata: float | None, where: str) -> npt.NDArray[np.uint8]:
+    """Return the cells of a class map as whole numbers in the map's own numbering, 0 where there is no class.
+
+    No class are `nodata`, what is not finite, and everything up to 0. ValueError, naming `where`, for fractions and
+    for numbers above 255.
+    """
+    missing = ~np.isfinite(cells) | (cells <= 0)
+    if nodata is not None:
+        missing |= cells == nodata
+    values = np.where(missing, cells.dtype.type(0), cells)
+    if cells.dtype.kind == "f" and (fractions := values != np.floor(values)).any():
+        raise ValueError(
+            f"{where}: expected LCZ classes as whole numbers, found {values[fractions].max():g} among {cells.dtype} "
+            f"numbers; {_NO_CLASSES}"
+        )
+    if values.max(initial=0) > np.iinfo(np.uint8).max:
+        find_numbering(np.unique(values).astype(np.int64).tolist(), where)
+    return values.astype(np.uint8)
+
+
+def find_numbering(values: Collection[int], where: str) -> Numbering:
+    """Return the numbering that the values above 0 are of; ValueError, naming `where`, when they are of none."""
+    found = {value for value in values if value > 0}
+    current, older = set(range(1, NUM_CLASSES + 1)), {*range(1, 11), *range(101, 108)}
+    if found <= current & older:
+        return "1..10 (either numbering)"
+    if found <= current:
+        return "1..17"
+    if found <= older:
+        return "1..10 and 101..107"
+    strange = sorted(found - current - older) or sorted(found)
+    shown = ", ".join(map(str, strange[:8])) + (" …" if len(strange) > 8 else "")
+    raise ValueError(f"{where}: expected LCZ classes 1..17, or 1..10 and 101..107, found {shown}; {_NO_CLASSES}")
+
+
+def to_codes(values: npt.NDArray[np.uint8], numbering: Numbering) -> npt.NDArray[np.uint8]:
+    """Return the codes 0..17 of values in `numbering`."""
+    return wudapt_to_code(values) if numbering == "1..10 and 101..107" else values
+
+
 def class_colors(name: PaletteName = "official") -> tuple[str, ...]:
     """Return the colours of the codes 1..17 as #rrggbb; ValueError for a name that no palette has."""
     if name not in ("official", "colour_blind"):
@@ -143,8 +192,14 @@ def class_colors(name: PaletteName = "official") -> tuple[str, ...]:
 def palette(name: PaletteName = "official") -> dict[int, tuple[int, int, int, int]]:
     """Return the raster colour table {code: (r, g, b, alpha)}; nodata 0 is fully transparent."""
     colors = {c.code: color for c, color in zip(CLASSES, class_colors(name), strict=True)}
-    return {NODATA_CODE: (0, 0, 0, 0)} | {code: (*_rgb(color), 255) for code, color in colors.items()}
+    return {NODATA_CODE: (0, 0, 0, 0)} | {code: (*rgb(color), 255) for code, color in colors.items()}
 
 
-def _rgb(color: str) -> tuple[int, int, int]:
+def palette_of(tags: Mapping[str, str]) -> PaletteName:
+    """Return the palette that the tags of a map name; the official one where they name none."""
+    return "colour_blind" if tags.get(PALETTE_TAG) == "colour_blind" else "official"
+
+
+def rgb(color: str) -> tuple[int, int, int]:
+    """Return a colour #rrggbb as three integers 0..255."""
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from lczmap.cli import app
+import lczmap.cli  # noqa: F401  the verbs register themselves
+from lczmap.cli.app import app
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 _HEAD = """# Commands

@@ -12,6 +12,7 @@ from typing import Any
 
 import lczmap
 from lczmap.channels import channel_sensor
+from lczmap.classes import PALETTE_TAG
 from lczmap.files import sha256
 from lczmap.models.cards import card_line
 
@@ -82,6 +83,11 @@ def map_tags(checkpoint: Path) -> dict[str, str]:
     }
 
 
+def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that say how a map was made; those of its file format and colours are left out."""
+    return {k: text for k, text in tags.items() if k.startswith(("LCZMAP_", "TIFFTAG_")) and k != PALETTE_TAG}
+
+
 def _description(checkpoint: Path) -> dict[str, Any]:
     description: dict[str, Any] = json.loads(checkpoint.with_suffix(".json").read_text())
     return description
@@ -126,7 +132,11 @@ def _accuracy_lines(folder: Path) -> Iterator[str]:
         yield f"{_network_of(path, folder)}: overall accuracy {_figure(result['oa'])} on {tested}"
     for path in sorted(folder.rglob("agreement.json")):
         result = json.loads(path.read_text())
-        yield f"{_network_of(path, folder)}: agreement with the teacher {_figure(result['agreement'])}"
+        if path.parent.parent.name == "other_maps":
+            network, other = _network_of(path.parents[1], folder), f"map {path.parent.name}"
+        else:
+            network, other = _network_of(path, folder), "teacher"
+        yield f"{network}: agreement with the {other} {_figure(result['agreement'])}"
 
 
 def _figure(estimate: Mapping[str, Any]) -> str:
@@ -145,10 +155,16 @@ def measured_steps(benchmarks: Path, city: str, period: str) -> Iterator[tuple[s
     """
     for rule in sorted(benchmarks.iterdir()) if benchmarks.is_dir() else []:
         files = [f for f in rule.glob("*.tsv") if f.stem == city or f.stem.startswith(f"{city}_{period}")]
-        rows = [next(csv.DictReader(f.open(), delimiter="\t")) for f in files]
+        rows = [row for row in map(_measurement, files) if row is not None]
         if rows:
             peak = max(_number(row["max_rss"]) for row in rows)
             yield rule.name, (len(rows), sum(_number(row["s"]) for row in rows), peak)
+
+
+def _measurement(path: Path) -> dict[str, str] | None:
+    """Return the first row of a file of Snakemake's, None where a job that was stopped left it empty."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return next(csv.DictReader(stream, delimiter="\t"), None)
 
 
 def _number(text: str) -> float:

@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import geopandas
+import numpy as np
 import pytest
 import shapely
 
-from lczmap.aoi import bbox_aoi, read_aoi
+from lczmap.aoi import bbox_aoi, read_aoi, unwrapped
 
 SQUARE = shapely.box(13.3, 52.4, 13.5, 52.5)
 
@@ -73,6 +74,12 @@ def test_a_text_file_is_no_vector_file(tmp_path: Path) -> None:
 def test_a_box_turned_around_is_refused() -> None:
     with pytest.raises(ValueError, match="west < east"):
         bbox_aoi([390_000, 5_800_000, 380_000, 5_810_000], "EPSG:32633")
+
+
+def test_longitudes_run_on_across_the_antimeridian() -> None:
+    longitudes = np.array([179.5, -179.5, 540.25])
+    assert unwrapped(longitudes, 179).tolist() == [179.5, 180.5, 180.25]
+    assert unwrapped(longitudes, -179).tolist() == [-180.5, -179.5, -179.75]
 
 
 def test_an_empty_area_is_refused() -> None:

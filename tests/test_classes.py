@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from lczmap.classes import CLASSES, class_colors, code_to_index, code_to_wudapt, index_to_code, palette, parse_class
+from lczmap.classes import (
+    CLASSES,
+    class_colors,
+    code_to_index,
+    code_to_wudapt,
+    index_to_code,
+    palette,
+    palette_of,
+    parse_class,
+    rgb,
+)
 
 
 def test_codes_and_indices_are_one_apart() -> None:
@@ -42,6 +52,18 @@ def test_the_palette_is_the_official_one_and_nodata_is_transparent() -> None:
     assert colours[6] == (255, 153, 85, 255)
     assert len(colours) == 18
     assert len({c.color for c in CLASSES}) == 17
+
+
+@pytest.mark.parametrize(
+    ("tags", "name"),
+    [({"LCZMAP_PALETTE": "colour_blind"}, "colour_blind"), ({"LCZMAP_PALETTE": "mine"}, "official"), ({}, "official")],
+)
+def test_a_map_says_which_palette_it_has(tags: dict[str, str], name: str) -> None:
+    assert palette_of(tags) == name
+
+
+def test_a_colour_is_three_integers() -> None:
+    assert rgb("#ff9955") == (255, 153, 85)
 
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lczmap.cli import app
+from lczmap.cli.app import read_grid
 from lczmap.grid import Grid
 
 RUNNER = CliRunner()
@@ -45,6 +46,15 @@ def test_a_missing_grid_is_named(tmp_path: Path) -> None:
     )
     assert result.returncode != 0
     assert "grid.json" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"pixel_m": 10, "aoi": 3}', '{"pixel_m": 10, "aoi": {"type": "Cube"}}']
+)
+def test_a_file_that_is_no_grid_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "grid.json").write_text(text)
+    with pytest.raises(ValueError, match=r"grid\.json: expected the grid that `define-grid` writes"):
+        read_grid(tmp_path / "grid.json")
 
 
 def test_every_architecture_that_a_config_can_name_is_listed() -> None:

@@ -4,10 +4,12 @@ import json
 import math
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from lczmap.evaluation.map_change import map_change
 from lczmap.mapping.confidence import write_confidence
 from lczmap.mapping.filter import filter_map
 from lczmap.mapping.mosaic import most_probable_code
-from lczmap.raster import Category, read_cells, write_categories, write_class_map, write_float_cog
+from lczmap.raster import Float, check_true_metres, read_cells, write_categories, write_class_map, write_float_cog
 
 BOX = GeoBox((300, 280), Affine(100, 0, 4e5, 0, -100, 5.8e6), "EPSG:32633")  # more than one block
 OVERVIEWS = [2]
@@ -124,14 +126,46 @@ def test_categories_have_their_names_and_colours(folder: Path) -> None:
         colours = source.colormap(1)
     assert colours[0] == (0, 0, 0, 0)
     assert colours[DIFFERENCES[3].value] == (*bytes.fromhex(DIFFERENCES[3].color[1:]), 255)
-    names = (folder / "difference.tif.aux.xml").read_text()
-    assert [names.index(c.name) for c in DIFFERENCES] == sorted(names.index(c.name) for c in DIFFERENCES)
+    sidecar = ET.parse(folder / "difference.tif.aux.xml")
+    assert [c.text for c in sidecar.iter("Category")] == [None, *(c.name for c in DIFFERENCES)]
+    rows = [[cell.text for cell in row] for row in sidecar.iter("Row")]
+    values = read_cells(folder / "difference.tif")[0]
+    assert [row[:3] for row in rows] == [[str(c.value), str((values == c.value).sum()), c.name] for c in DIFFERENCES]
+    assert rows[1][3:] == ["224", "130", "20", "255"]  # #e08214
+
+
+@pytest.mark.parametrize(
+    ("crs", "centre", "true"),
+    [
+        ("EPSG:32633", (4e5, 5.8e6), True),
+        ("EPSG:32633", (0, 5e6), True),  # half a zone's width beyond
+        ("EPSG:3035", (1.6e6, 0.94e6), True),  # equal-area, Canary Islands: lengths 3.5 % off
+        ("EPSG:3857", (1e6, 1e5), True),  # at the equator even Web Mercator's are
+        ("EPSG:3857", (1e6, 6.8e6), False),
+        ("EPSG:6933", (1e6, 5.8e6), False),  # equal-area, but 0.7 by 1.4 m
+    ],
+)
+def test_metres_that_are_none_on_the_ground_are_refused(crs: str, centre: tuple[float, float], true: bool) -> None:
+    with nullcontext() if true else pytest.raises(ValueError, match=r"m\.tif: expected metres that are true .* UTM"):
+        check_true_metres(crs, centre, "m.tif")
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
-    values = np.ones((4, 4), np.uint8)
-    with pytest.raises(ValueError, match="shape"):
-        write_categories(tmp_path / "c.tif", values, BOX, name="c", categories=[Category(1, "one", "#ffffff")], tags={})
+    def parts() -> Iterator[tuple[tuple[slice, slice], Float]]:
+        yield (slice(0, 256), slice(0, 256)), np.ones((1, 256, 256), np.float32)
+        assert list(tmp_path.iterdir())  # it is being written
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_float_cog(tmp_path / "p.tif", parts(), BOX, names=["p"], tags={})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_values_of_another_shape_or_type_are_no_categories(tmp_path: Path) -> None:
+    for shape, dtype in (((4, 4), np.uint8), (BOX.shape, np.int64)):
+        values: Any = np.ones(shape, dtype)
+        with pytest.raises(ValueError, match=r"c\.tif: expected uint8 of the shape \(300, 280\)"):
+            write_categories(tmp_path / "c.tif", values, BOX, name="c", categories=DIFFERENCES, tags={})
     assert list(tmp_path.iterdir()) == []
 
 

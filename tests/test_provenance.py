@@ -57,12 +57,22 @@ def test_the_summary_adds_up_the_jobs_of_a_step(tmp_path: Path) -> None:
         folder / "models" / "wudapt_rf" / "accuracy.json",
         {"oa": {"value": 0.5, "low": None, "high": None}, "split": "all"},
     )
+    agreement = {"agreement": {"value": 0.25, "low": 0.125, "high": 0.375}}
+    for name in ("agreement.json", "models/gul_s2/agreement.json", "other_maps/global/agreement.json"):
+        write_json(folder / name, agreement)
     steps = tmp_path / "benchmarks" / "classify_tile"
     steps.mkdir(parents=True)
     for name, seconds, peak in (("demo_2024-05-01_2024-09-30_a", 2.5, 100), ("demo_2024-05-01_2024-09-30_b", 3.5, 300)):
         (steps / f"{name}.tsv").write_text(f"s\tmax_rss\n{seconds}\t{peak}\n")
+    (steps / "demo_2024-05-01_2024-09-30_stopped.tsv").write_text("")
     (steps / "demolition_2024-05-01_2024-09-30_a.tsv").write_text("s\tmax_rss\n99\t99\n")
     text = summary(folder, tmp_path / "benchmarks")
     assert "main network: overall accuracy 0.875 (0.800..0.950) on" in text
     assert "wudapt_rf: overall accuracy 0.500 on reference polygons (all)" in text
+    agreements = [line for line in text.splitlines() if ": agreement with" in line]
+    assert agreements == [
+        "main network: agreement with the teacher 0.250 (0.125..0.375)",
+        "gul_s2: agreement with the teacher 0.250 (0.125..0.375)",
+        "main network: agreement with the map global 0.250 (0.125..0.375)",
+    ]
     assert text.splitlines()[-1].split() == ["classify_tile", "2", "6.0", "300"]

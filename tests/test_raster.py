@@ -7,24 +7,30 @@ import pytest
 import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from rasterio.shutil import copy as copy_raster
 from rio_cogeo import cog_validate
 
-from lczmap.classes import CLASSES
+from lczmap.classes import CLASSES, code_to_wudapt
 from lczmap.raster import (
     Stack,
     band_names,
+    covering,
     footprint,
     lattice,
     read_cells,
     read_class_map,
     read_onto,
+    read_part,
     read_stack,
     warp,
     write_cells,
     write_class_map,
+    write_picture,
     write_probabilities,
     write_stack,
 )
+from lczmap.raster.files import profile_of
+from lczmap.raster.warping import source_scales
 
 UTM = "EPSG:32633"
 
@@ -164,6 +170,88 @@ def test_probabilities_are_written_in_parts(tmp_path: Path) -> None:
     assert band_names(tmp_path / "p.tif")[10] == "LCZ A: Dense trees"
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([[1, 17, 0], [0, 14, 0]], np.uint8),
+        np.array([[1, 17, 255], [255, 14, 0]], np.uint8),
+        np.array([[1, 17, -1], [-999, 14, 0]], np.int16),
+        np.array([[1, 17, np.nan], [np.inf, 14, 0]], np.float32),
+        np.array([[1, 107, -999], [0, 104, -999]], np.int32),
+    ],
+)
+def test_a_map_of_other_origin_is_read_as_codes(tmp_path: Path, values: np.ndarray) -> None:
+    nodata = 255 if values.dtype == np.uint8 else None
+    bands = np.stack([values, np.full_like(values, 99)])
+    write_cells(tmp_path / "map.tif", bands, geobox(2, 3), names=["lcz", "quality"], nodata=nodata)
+    codes, box = read_class_map(tmp_path / "map.tif")
+    assert (codes.dtype, codes.tolist()) == (np.uint8, [[1, 17, 0], [0, 14, 0]])
+    assert box == geobox(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (np.array([[0.25, np.nan, 0.9375]], np.float32), "as whole numbers, found 0.9375 among float32 numbers"),
+        (np.array([[3, 18, 0]], np.uint8), "found 18"),
+        (np.array([[3, 255, 0]], np.uint8), "found 255"),
+        (np.array([[3, 700, 300]], np.int16), "found 300, 700"),
+        (np.array([[12, 104, 0]], np.uint8), "found 12, 104"),
+    ],
+)
+def test_anything_but_classes_is_refused_with_file_band_and_remedy(
+    tmp_path: Path, values: np.ndarray, found: str
+) -> None:
+    write_cells(tmp_path / "map.tif", values[None], geobox(1, 3), names=["share"], nodata=0)
+    with pytest.raises(
+        ValueError, match=rf"map\.tif, band 1 \(share\): expected LCZ classes .*{found}.*gdal_translate -b"
+    ):
+        read_class_map(tmp_path / "map.tif")
+
+
+def test_a_map_of_several_strips_is_read_row_by_row(tmp_path: Path) -> None:
+    codes = np.random.default_rng(0).integers(0, 18, (1100, 3)).astype(np.uint8)
+    write_cells(tmp_path / "map.tif", code_to_wudapt(codes)[None], geobox(1100, 3), names=["lcz"], nodata=0)
+    np.testing.assert_array_equal(read_class_map(tmp_path / "map.tif")[0], codes)
+
+
+def test_files_that_could_pass_4_gb_are_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = profile_of(geobox(8000, 8000), len(CLASSES), "float32", np.nan)  # 4.4 GB
+    with rasterio.open(tmp_path / "large.tif", "w", **profile, sparse_ok=True):
+        pass
+    assert (tmp_path / "large.tif").read_bytes()[:4] == b"II+\0"  # little-endian BigTIFF: version 43
+    copies: list[dict[str, object]] = []
+
+    def copy(*files: Path, **options: object) -> None:
+        copies.append(options)
+        copy_raster(*files, **options)
+
+    monkeypatch.setattr("lczmap.raster.cog.copy_raster", copy)
+    write_class_map(tmp_path / "lcz.tif", np.ones((2, 3), np.uint8), geobox(2, 3), tags={})
+    write_picture(tmp_path / "rgb.tif", [], geobox(2, 3), tags={})
+    assert [options["bigtiff"] for options in copies] == ["IF_SAFER"] * 2
+
+
+def test_one_band_is_read_without_the_others(tmp_path: Path) -> None:
+    source = painted(tmp_path / "x.tif", geobox(2, 3))
+    (tmp_path / "two.vrt").write_text(
+        f"""<VRTDataset rasterXSize="3" rasterYSize="2"><SRS>{
+            UTM
+        }</SRS><GeoTransform>4e5,10,0,5.8e6,0,-10</GeoTransform>
+        {
+            "".join(
+                f'<VRTRasterBand dataType="Float32" band="{i}"><SimpleSource><SourceFilename>{name}</SourceFilename>'
+                "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+                for i, name in ((1, source), (2, tmp_path / "gone.tif"))
+            )
+        }</VRTDataset>"""
+    )
+    assert read_part(tmp_path / "two.vrt")[0].tolist() == [[5, 15, 25]] * 2
+    assert read_part(tmp_path / "two.vrt", geobox(2, 3)[:, 1:])[0].tolist() == [[15, 25]] * 2
+    with pytest.raises(ValueError, match=r"two\.vrt: the raster is corrupt"):
+        read_part(tmp_path / "two.vrt", band=2)
+
+
 def test_a_corrupt_raster_is_named(tmp_path: Path) -> None:
     source = painted(tmp_path / "x.tif", geobox(300, 300))
     source.write_bytes(source.read_bytes()[:2000])
@@ -183,8 +271,9 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_raster_on_another_grid_is_refused(tmp_path: Path) -> None:
     source = painted(tmp_path / "x.tif", geobox(5, 5))
-    with pytest.raises(ValueError, match="expected the grid"):
-        read_cells(source, expected=geobox(5, 6))
+    for read in (read_cells, read_class_map):
+        with pytest.raises(ValueError, match=r"x\.tif: expected the grid"):
+            read(source, expected=geobox(5, 6))
 
 
 def test_a_missing_file_and_a_missing_band_are_named(tmp_path: Path) -> None:
@@ -208,3 +297,34 @@ def test_pixels_of_another_zone_lie_within_a_hundredth_of_a_pixel(axis: int) -> 
     middle = places[axis].mean()
     painted = warp((places[axis] - middle).astype(np.float32), source, target, resampling="bilinear")
     assert np.abs(painted + middle - there[axis]).max() < 0.1  # metres
+
+
+def crossing(centre_lon: float) -> tuple[GeoBox, np.ndarray]:
+    """A city of 40 km around a longitude at 40° S, in UTM 60S or 1S, and its pixels' longitudes, -180..180."""
+    zone = 32760 if centre_lon > 0 else 32701
+    to_lonlat = pyproj.Transformer.from_crs(zone, 4326, always_xy=True)
+    x, y = to_lonlat.transform(centre_lon, -40, direction="INVERSE")
+    box = GeoBox((20, 40), Affine(1000, 0, x - 20_000, 0, -1000, y + 10_000), f"EPSG:{zone}")
+    lon, _ = to_lonlat.transform(*(box.transform @ np.meshgrid(np.arange(40) + 0.5, np.arange(20) + 0.5)))
+    return box, lon
+
+
+@pytest.mark.parametrize("centre_lon", [179.995, -179.9, 179.0])
+@pytest.mark.parametrize("west", [-180, 0, 170])
+def test_a_city_on_the_antimeridian_is_read_on_both_sides(tmp_path: Path, west: int, centre_lon: float) -> None:
+    size = 0.05
+    cols = round((20 if west == 170 else 360) / size)
+    globe = GeoBox((40, cols), Affine(size, 0, west, 0, -size, -39), "EPSG:4326")
+    places = west + (np.arange(cols) + 0.5) * size
+    from_180 = np.abs((places + 360) % 360 - 180)
+    write_cells(
+        tmp_path / "globe.tif", np.tile(from_180, (1, 40, 1)).astype(np.float32), globe, names=["d"], nodata=None
+    )
+    target, lon = crossing(centre_lon)
+    expected = 180 - np.abs(lon)
+    nearest = read_onto(tmp_path / "globe.tif", target, resampling="nearest")
+    np.testing.assert_allclose(nearest, (np.floor(expected / size) + 0.5) * size, atol=1e-3)
+    smooth = read_onto(tmp_path / "globe.tif", target)
+    assert np.abs(smooth - expected)[expected > size].max() < 0.02 * size
+    assert covering(globe, target, margin=1).shape[1] < 20
+    assert source_scales(globe, target) == {"XSCALE": 1.0, "YSCALE": 1.0}

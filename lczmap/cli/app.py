@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -32,12 +33,30 @@ Palette = Annotated[Literal["official", "colour_blind"], typer.Option(help="colo
 
 
 def read_grid(path: Path) -> Grid:
-    """Read grid.json; ValueError when it is not there."""
+    """Read grid.json; ValueError when it is not there or holds anything else."""
+    from shapely.errors import ShapelyError
+
     from lczmap.grid import Grid
 
     if not path.is_file():
         raise ValueError(f"{path}: no such file; `define-grid` makes it")
-    return Grid.from_json(path.read_text())
+    try:
+        return Grid.from_json(path.read_text(encoding="utf-8"))
+    except (AttributeError, LookupError, TypeError, ValueError, ShapelyError) as error:
+        raise ValueError(
+            f"{path}: expected the grid that `define-grid` writes, got something else ({error!r})"
+        ) from error
+
+
+def read_options(text: str) -> dict[str, Any]:
+    """Read the JSON of `--options`; ValueError when it is not keys and values."""
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f'--options: expected JSON such as {{"epochs": 50}}, got {text!r} ({error})') from error
+    if not isinstance(options, dict):
+        raise ValueError(f'--options: expected keys and values such as {{"epochs": 50}}, got {text!r}')
+    return options
 
 
 def read_tile(path: Path, name: str) -> tuple[Grid, Tile]:

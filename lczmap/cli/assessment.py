@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from lczmap.cli.app import GridFile, PatchPx, Seed, app, read_grid
+from lczmap.cli.app import GridFile, PatchPx, Seed, app, read_grid, read_options
 
 
 @app.command()
@@ -35,12 +34,12 @@ def check_areas(
 @app.command()
 def bootstrap_accuracy(
     grid_file: GridFile,
-    lcz: Annotated[Path, typer.Argument(help="lcz.tif")],
     patches: Annotated[Path, typer.Argument(help="patches.gpkg")],
     bootstraps: Annotated[Path, typer.Argument(help="bootstraps.json to write")],
     count: Annotated[int, typer.Option(help="how often", min=1)] = 25,
+    lcz: Annotated[Path | None, typer.Option("--map", help="lcz.tif: resample the polygons that test it")] = None,
     split: Annotated[
-        Literal["test", "all"], typer.Option(help="polygons to draw from; `all`: of a network taught elsewhere")
+        Literal["test", "all"], typer.Option(help="with --map: polygons; `all`: of a network taught elsewhere")
     ] = "test",
     retrain: Annotated[
         Path | None, typer.Option(help="folder of the tiles' stacks: train a random forest anew each time")
@@ -52,24 +51,28 @@ def bootstrap_accuracy(
     options: Annotated[str, typer.Option(help="with --retrain: keys of the preset to replace, as JSON")] = "{}",
     input_name: Annotated[str | None, typer.Option("--input", help="with --retrain: D1 … D7")] = None,
     patch_px: PatchPx = 32,
+    threads: Annotated[int | None, typer.Option(help="with --retrain; default: all processors", min=1)] = None,
     seed: Seed = 47,
 ) -> None:
     """Draw the accuracy on reference polygons anew: resample the test polygons, or retrain a random forest.
 
-    Example: lczmap bootstrap-accuracy grid.json lcz.tif patches.gpkg bootstraps.json --count 25
+    Example: lczmap bootstrap-accuracy grid.json patches.gpkg bootstraps.json --map lcz.tif --count 25
     """
     grid = read_grid(grid_file)
-    if retrain is None:
+    if lcz is not None and retrain is None:
         from lczmap.evaluation.resampling import resample_map
 
         resample_map(lcz, patches, bootstraps, split=split, bootstraps=count, seed=seed)
         return
+    if lcz is not None or retrain is None or not stack:
+        raise ValueError(
+            "expected either a map to test (--map lcz.tif), or stacks to train a forest on (--retrain tiles) and which "
+            "of them it sees (--stack s2.tif)"
+        )
     from lczmap.channels import input_channels
     from lczmap.evaluation.retraining import retrain_forest
     from lczmap.views import combine
 
-    if not stack:
-        raise ValueError("--retrain needs the file names of the stacks that the forest sees, such as --stack s2.tif")
     retrain_forest(
         grid,
         patches,
@@ -77,11 +80,12 @@ def bootstrap_accuracy(
         bootstraps,
         views=combine(stack),
         preset=preset,
-        options=json.loads(options),
+        options=read_options(options),
         channels=None if input_name is None else input_channels(input_name),
         patch_px=patch_px,
         bootstraps=count,
         seed=seed,
+        threads=threads,
     )
 
 

@@ -42,7 +42,7 @@ def measure_networks(
 ) -> None:
     """Write a table of every network's size and speed.
 
-    Example: lczmap measure-networks networks.md --name eb_cnn --name gul_s2
+    Example: lczmap measure-networks networks.md --names eb_cnn --names gul_s2
     """
     from lczmap.evaluation.speed import measure_networks as measure
 

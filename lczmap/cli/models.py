@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from lczmap.cli.app import GridFile, Out, PatchPx, Seed, app, read_grid
+from lczmap.cli.app import GridFile, Out, PatchPx, Seed, app, read_grid, read_options
 
 
 @app.command()
@@ -90,7 +89,7 @@ def train_model(
     train(
         name=name,
         preset=preset,
-        options=json.loads(options),
+        options=read_options(options),
         cities=[CityPatches(*parts) for parts in zip(grids, tables, folders, strict=True)],
         out_checkpoint=checkpoint,
         views=combine(stack),

@@ -16,6 +16,9 @@ def write_report(
     page: Out,
     benchmarks: Annotated[Path | None, typer.Option(help="Snakemake's measurements; those beside `results`")] = None,
     checkpoint: Annotated[list[Path] | None, typer.Option(help="checkpoint of a network, the main one's first")] = None,
+    made: Annotated[
+        list[Path] | None, typer.Option(help="file of this run; all others in the folder are hidden")
+    ] = None,
 ) -> None:
     """Write the report of a city as one HTML page that works offline.
 
@@ -24,4 +27,4 @@ def write_report(
     from lczmap.report.page import write_report as write
 
     measured = benchmarks or folder.resolve().parent.parent.parent / "benchmarks"
-    write(folder, page, benchmarks=measured, checkpoints=checkpoint or [])
+    write(folder, page, benchmarks=measured, checkpoints=checkpoint or [], made=made or None)

@@ -12,13 +12,15 @@ from lczmap.cli.app import GridFile, Out, Palette, app, read_grid
 
 @app.command()
 def write_style(
-    rasters: Annotated[list[Path], typer.Argument(help="lcz.tif, lcz_filtered.tif, confidence.tif, one or more")],
+    rasters: Annotated[
+        list[Path], typer.Argument(help="lcz.tif, lcz_filtered.tif, confidence.tif, difference.tif, one or more")
+    ],
     palette: Palette = "official",
     numbering: Annotated[
         Literal["lcz", "wudapt"], typer.Option(help="codes of the classes: 1..17, or 1..10 and 101..107")
     ] = "lcz",
 ) -> None:
-    """Write the styles of QGIS beside class and confidence maps: NAME.qml, and NAME.clr for classes.
+    """Write the styles of QGIS beside maps of classes, confidence or difference: NAME.qml, and NAME.clr for classes.
 
     Example: lczmap write-style lcz.tif lcz_filtered.tif confidence.tif --palette colour_blind
     """

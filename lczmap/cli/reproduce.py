@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lczmap.cli.app import Out, Seed, app
+from lczmap.cli.app import Out, Seed, app, read_options
 
 TableName = Annotated[str, typer.Argument(help="a table; `list-reproductions` names them")]
 Result = Annotated[Path, typer.Argument(help="result.json of a run")]
@@ -64,7 +63,7 @@ def run_reproduction(
         features,
         seed=seed,
         split_seed=split_seed,
-        options=_options(options),
+        options=read_options(options),
         shrink=shrink,
         checkpoint=checkpoint,
         hardware=Hardware(devices=max(devices, 1), strategy=strategy),
@@ -115,16 +114,6 @@ def reproduce(reports: Annotated[list[Path], typer.Argument(help="report.md file
 
     for path in reports:
         typer.echo(f"{path}\n\n{read_summary(path)}\n")
-
-
-def _options(text: str) -> dict[str, Any]:
-    try:
-        options = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f'--options: expected JSON such as {{"epochs": 50}}, got {text!r} ({error})') from error
-    if not isinstance(options, dict):
-        raise ValueError(f'--options: expected keys and values such as {{"epochs": 50}}, got {text!r}')
-    return options
 
 
 def _sources(texts: list[str]) -> dict[str, Path]:

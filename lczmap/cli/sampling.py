@@ -41,7 +41,8 @@ def sample(
     typer.echo(f"if seven of ten cells are right in every class, overall accuracy will be known to ±{half:.3f}")
     if not views:
         typer.echo("warning: no stacks and no rgb.tif beside the map: the page has no pictures, only links")
-    typer.echo(f"label the cells with {out / 'labelling.html'}, then: lczmap assess {out} labels_….csv accuracy.json")
+    result = out / "map_accuracy.json"
+    typer.echo(f"label the cells with {out / 'labelling.html'}, then: lczmap assess {out} labels_….csv {result}")
 
 
 @app.command()

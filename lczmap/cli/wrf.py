@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from lczmap.cli.app import Out, app
+from lczmap.cli.app import Out, Palette, app
 
 GeoEm = Annotated[Path, typer.Argument(help="geo_em.dXX.nc")]
-FilteredMap = Annotated[Path, typer.Argument(help="lcz_filtered.tif, or any class map of codes 1..17")]
+FilteredMap = Annotated[Path, typer.Argument(help="lcz_filtered.tif, or any class map")]
 
 
 @app.command()
@@ -33,7 +33,7 @@ def export_lcz_generator(
 def export_wudapt(
     lcz: FilteredMap,
     out: Out,
-    palette: Annotated[Literal["official", "colour_blind"], typer.Option(help="colours")] = "official",
+    palette: Palette = "official",
 ) -> None:
     """Write a class map with the codes 1..10 and 101..107, for UMEP and SUEWS.
 

@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lczmap.classes import CLASSES, NODATA_CODE
+from lczmap.classes import CLASSES
 from lczmap.evaluation import metrics
 from lczmap.evaluation.bootstrap import LEVEL, RESAMPLES, totals_by_group
-from lczmap.evaluation.records import ALL, Report, estimate, majority_baseline, read_split, write_report
-from lczmap.evaluation.wording import DEFINITIONS, headline, protocol
+from lczmap.evaluation.records import ALL, Report, estimate, majority_baseline, mapped_patches, read_split, write_report
+from lczmap.evaluation.wording import DEFINITIONS, headline, polygon_warnings, protocol
 from lczmap.raster import read_cells, read_class_map
 from lczmap.training.patches import PatchTable
 from lczmap.training.splits import DROPPED
-
-FEW_POLYGONS = 3
-"""Below this many test polygons a class's figures say little (the LCZ Generator asks for three per class)."""
 
 _NOTE = (
     "Training areas are chosen, not sampled: these figures hold for the reference polygons and are no estimate for "
@@ -56,18 +53,10 @@ def assess_map(
     """
     codes, geobox = read_class_map(lcz_path)
     probabilities, _ = read_cells(probabilities_path, expected=geobox)
-    patches = read_split(patches_gpkg, split, shape=codes.shape)
+    patches, mapped, unmapped = mapped_patches(lcz_path, codes, patches_gpkg, split)
     dropped = len(read_split(patches_gpkg, ALL, shape=codes.shape).of(DROPPED))
-    mapped = codes[patches.row, patches.col]
-    valid = mapped != NODATA_CODE
-    if not valid.any():
-        raise ValueError(
-            f"{lcz_path}: none of the {valid.size} cells of the split {split!r} in {patches_gpkg} is mapped; do the "
-            "training areas lie inside the scenes?"
-        )
-    kept = patches.of(valid)
-    confidence = probabilities[mapped[valid] - 1, kept.row, kept.col]
-    figures = accuracy_report(kept, mapped[valid], confidence, seed=seed)
+    confidence = probabilities[mapped - 1, patches.row, patches.col]
+    figures = accuracy_report(patches, mapped, confidence, seed=seed)
     report = {
         "what": f"accuracy on reference polygons ({_SPLIT_TEXT.get(split, f'{split} split by polygon')})",
         "headline": headline(figures),
@@ -75,7 +64,7 @@ def assess_map(
         "note": _NOTE,
         "split": split,
         "dropped_patches": dropped,
-        "unmapped_cells": int((~valid).sum()),
+        "unmapped_cells": unmapped,
         **figures,
         "definitions": DEFINITIONS,
     }
@@ -111,7 +100,10 @@ def accuracy_report(
             "shares_of_reference": normalised(confusion),
         },
         "calibration": _calibration_bins(calibration.sum(axis=0)),
-        "warnings": _warnings(polygons),
+        "warnings": [
+            *polygon_warnings(polygons, kind="test polygon"),
+            *(["one test polygon only: no intervals"] if len(by_area) < 2 else []),
+        ],
     }
 
 
@@ -135,8 +127,10 @@ def _calibration_bins(table: npt.NDArray[Any]) -> list[dict[str, Any]]:
 
 
 def _class_table(confusion: npt.NDArray[Any], polygons: npt.NDArray[Any]) -> list[dict[str, Any]]:
+    """Return a row for each class; its figures are NaN without polygons, as then no mapped cell can be right."""
     producers, users, f1 = (
-        figure(confusion) for figure in (metrics.producers_accuracy, metrics.users_accuracy, metrics.f1_score)
+        np.where(polygons > 0, figure(confusion), np.nan)
+        for figure in (metrics.producers_accuracy, metrics.users_accuracy, metrics.f1_score)
     )
     return [
         {
@@ -152,16 +146,3 @@ def _class_table(confusion: npt.NDArray[Any], polygons: npt.NDArray[Any]) -> lis
         }
         for c in CLASSES
     ]
-
-
-def _warnings(polygons: npt.NDArray[Any]) -> list[str]:
-    few = [f"{c.title} ({polygons[c.index]})" for c in CLASSES if 0 < polygons[c.index] < FEW_POLYGONS]
-    absent = [c.title for c in CLASSES if polygons[c.index] == 0]
-    warnings = []
-    if few:
-        warnings.append(f"fewer than {FEW_POLYGONS} test polygons, their figures say little: {', '.join(few)}")
-    if absent:
-        warnings.append(f"no test polygon, not assessed: {', '.join(absent)}")
-    if polygons.sum() < 2:
-        warnings.append("one test polygon only: no intervals")
-    return warnings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lczmap.classes import CLASSES, NUM_CLASSES
-from lczmap.evaluation.records import Report
+from lczmap.evaluation.records import Report, read_report
 from lczmap.files import replacing
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 DPI = 130
 _MEASURES = {"oa": "OA", "aa": "AA", "oau": "OAu", "oabu": "OAbu", "oaw": "OAw"}
+_ACCURACY_KEYS = (*_MEASURES, "classes", "calibration", "ece")
+_BOOTSTRAP_KEYS = ("n", "protocol", "polygons", "figures", "mean_confusion", "mean_confusion_normalised")
 _BOX, _CHANCE, _MAP = "#4c78a8", "#d62728", "black"
 _QUIET = "0.45"
 _BUILT = sum(c.is_built for c in CLASSES)
@@ -37,8 +38,12 @@ def draw_accuracy(
     *,
     title: str = "",
 ) -> None:
-    """Draw accuracy.json and bootstraps.json as three PNGs: box plot, confusion matrix, calibration."""
-    accuracy, bootstraps = (json.loads(path.read_text()) for path in (accuracy_json, bootstraps_json))
+    """Draw accuracy.json and bootstraps.json as three PNGs: box plot, confusion matrix, calibration.
+
+    ValueError where one of them is not what `assess-map` or `bootstrap-accuracy` writes.
+    """
+    accuracy = read_report(accuracy_json, _ACCURACY_KEYS, verb="assess-map")
+    bootstraps = read_report(bootstraps_json, _BOOTSTRAP_KEYS, verb="bootstrap-accuracy")
     figures = (
         (boxes_figure(bootstraps, accuracy, title=title), out_boxes),
         (confusion_figure(bootstraps, title=title), out_confusion),

@@ -48,8 +48,9 @@ class MapAccuracy:
     """All estimates from one sample; sequences have 17 entries.
 
     They hold for the classes in `assessed` (17,) bool: classes of the map with fewer than two labelled cells and
-    unlabelled ones have no variance and are left out. `shares` is each reference class's share of the assessed
-    area; `proportions` (17, 17) the estimated error matrix as shares of the assessed area, rows = reference.
+    unlabelled ones have no variance and are left out: they have no figures, though other classes' cells may turn out
+    to be theirs. `shares` is each reference class's share of the assessed area; `proportions` (17, 17) the estimated
+    error matrix as shares of the assessed area, rows = reference.
     """
 
     assessed: npt.NDArray[np.bool_]
@@ -87,6 +88,7 @@ def estimate_accuracy(counts: Counts, population: Counts) -> MapAccuracy:
     assessed = assessed_classes(counts, population)
     if not assessed.any():
         raise ValueError("no class of the map has two labelled cells: label more before assessing the map")
+    unseen = (population > 0) & ~assessed
     sample = _Sample.of(np.where(assessed, counts, 0), np.where(assessed, population, 0))
     every = range(len(CLASSES))
     return MapAccuracy(
@@ -95,8 +97,8 @@ def estimate_accuracy(counts: Counts, population: Counts) -> MapAccuracy:
         built_natural=sample.mean(np.equal.outer(_BUILT, _BUILT).astype(np.float64)),
         weighted=sample.mean(metrics.similarity()),
         users=tuple(sample.users(i) for i in every),
-        producers=tuple(sample.producers(j) for j in every),
-        shares=tuple(sample.share(j) for j in every),
+        producers=tuple(_UNKNOWN if unseen[j] else sample.producers(j) for j in every),
+        shares=tuple(_UNKNOWN if unseen[j] else sample.share(j) for j in every),
         proportions=sample.weights * sample.within,
     )
 

@@ -14,7 +14,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from lczmap.grid import PIXEL_M
-from lczmap.raster import Float, band_names, footprint, lattice, read_onto
+from lczmap.raster import Float, band_names, footprint, lattice, read_onto, read_stack
+from lczmap.views import ABSENT
 
 CONTEXT_M = 1000
 """Least width of the ground that a picture shows, in metres."""
@@ -73,7 +74,7 @@ def surroundings(geobox: GeoBox, row: int, col: int) -> GeoBox:
 
 
 def draw_pictures(view: View, places: Sequence[GeoBox]) -> Iterator[bytes]:
-    """Yield a JPEG of each place; pixels without data are grey.
+    """Yield a JPEG of each place; pixels without data are grey. Nothing where a stretched view has no pixel at all.
 
     All pictures share one stretch, from percentiles over the first hundred places, so that the colours of two
     cells compare.
@@ -87,7 +88,7 @@ def draw_pictures(view: View, places: Sequence[GeoBox]) -> Iterator[bytes]:
     flat = seen.reshape(3, -1).astype(np.float64)
     flat = flat[:, np.isfinite(flat).all(axis=0)]
     if not flat.size:
-        raise ValueError(f"{view.paths[0]}: no pixel around the sample's cells; give the scenes of this city")
+        return
     low, high = np.percentile(flat, _STRETCH, axis=1).astype(np.float32)[..., None, None]
     for place in places:
         yield jpeg(_bytes(255 * (view.colors(files.read(place)) - low) / np.maximum(high - low, np.float32(1e-6))))
@@ -150,8 +151,14 @@ def _bytes(colors: Float) -> Bytes:
 
 
 def _stacks(folder: Path, sensor: str) -> tuple[Path, ...]:
-    """Return one stack of a sensor from each tile; where a run has several views of the ground, the first."""
-    found = [sorted(tile.glob(f"{sensor}*.tif"), key=lambda path: (len(path.name), path.name)) for tile in sorted(
-        path for path in folder.iterdir() if path.is_dir()
-    )]  # fmt: skip
-    return tuple(paths[0] for paths in found if paths)
+    """Return one stack of a sensor from each tile; of several views of the ground the first that is not absent."""
+    found = []
+    for tile in sorted(path for path in folder.iterdir() if path.is_dir()):
+        stacks = sorted(tile.glob(f"{sensor}*.tif"), key=lambda path: (len(path.name), path.name))
+        found += [path for path in stacks if not _is_absent(path)][:1]
+    return tuple(found)
+
+
+def _is_absent(stack: Path) -> bool:
+    one_pixel = (slice(0, 1), slice(0, 1))
+    return ABSENT.items() <= read_stack(stack, window=one_pixel).state.items()

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyproj
 from odc.geo.geobox import GeoBox
 
-from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES, PaletteName, palette
+from lczmap.classes import CLASSES, NUM_CLASSES, PaletteName, palette, palette_of
 from lczmap.classes import class_colors as palette_colors
 from lczmap.files import replacing
 from lczmap.provenance import RELIABILITY_TAG
-from lczmap.raster import Float, band_names, read_class_map, read_onto, read_tags
+from lczmap.raster import Float, band_names, read_class_map, read_classes_onto, read_onto, read_tags
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,19 +58,19 @@ def draw_map(
 ) -> None:
     """Draw a map with legend, coordinates and scale bar as PNG.
 
-    `rgb_stack_paths` are the tiles' Sentinel-2 stacks for an RGB quick-look beside the map; `truth_path` is a raster
-    of codes 1..17 of any pixel size for a third panel. Nodata is transparent on a white page. What the map's tags say
+    `rgb_stack_paths` are the tiles' Sentinel-2 stacks for an RGB quick-look beside the map; `truth_path` is another
+    LCZ map of any pixel size for a third panel. Nodata is transparent on a white page. What the map's tags say
     of its network's reliability stands below.
     """
     codes, geobox = read_class_map(lcz_path)
     tags = read_tags(lcz_path)
-    colors: PaletteName = "colour_blind" if tags.get("LCZMAP_PALETTE") == "colour_blind" else "official"
+    colors = palette_of(tags)
     panels = [Panel("Local Climate Zones", class_colors(codes, colors))]
     if rgb_stack_paths:
         panels.append(Panel("Sentinel-2, natural colour", stretch_colors(_quick_look(rgb_stack_paths, geobox))))
     if truth_path is not None:
-        truth = np.nan_to_num(read_onto(truth_path, geobox, resampling="nearest"), nan=NODATA_CODE)
-        panels.append(Panel(truth_title, class_colors(truth.astype(np.uint8), colors)))
+        truth, _ = read_classes_onto(truth_path, geobox)
+        panels.append(Panel(truth_title, class_colors(truth, colors)))
     sensors = tags.get("LCZMAP_SENSORS", "")
     made_from = "" if not sensors or " " in sensors else f" (from {sensors.title()} alone)"
     note = tags.get(RELIABILITY_TAG, "")

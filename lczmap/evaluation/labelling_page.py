@@ -22,20 +22,28 @@ from lczmap.grid import PIXEL_M
 _PARTS = files("lczmap.evaluation") / "labelling"
 
 
-def write_labelling_page(path: Path, design: Design, views: Sequence[View]) -> None:
-    """Write the page of a sample with a picture of each view for every cell; without views it has links only."""
+def write_labelling_page(path: Path, design: Design, views: Sequence[View]) -> int:
+    """Write the page of a sample with a picture of each view for every cell; returns the number of views shown.
+
+    A view without any pixel around the cells is left out; without views the page has links only. ValueError when
+    there are views, and none has a pixel.
+    """
     places = [surroundings(design.geobox, row, col) for row, col in zip(design.row, design.col, strict=True)]
-    pictures = [[base64.b64encode(jpeg).decode() for jpeg in draw_pictures(view, places)] for view in views]
+    drawn = {view: [base64.b64encode(jpeg).decode() for jpeg in draw_pictures(view, places)] for view in views}
+    shown = {view.title: pictures for view, pictures in drawn.items() if pictures}
+    if views and not shown:
+        raise ValueError(f"{views[0].paths[0]}: no pixel around the sample's cells; give the scenes of this city")
     content = {
         "sample": design.sample_id,
         "cell_m": round(abs(design.geobox.transform.a)),
         "context_m": places[0].shape[1] * PIXEL_M,
         "classes": [{"label": c.label, "name": c.name, "color": c.color} for c in CLASSES],
-        "views": [view.title for view in views],
+        "views": list(shown),
         "cells": lonlat(design).round(6).tolist(),
-        "pictures": pictures,
+        "pictures": list(shown.values()),
     }
     write_text(path, _page(json.dumps(content)))
+    return len(shown)
 
 
 def lonlat(design: Design) -> npt.NDArray[np.float64]:
@@ -48,17 +56,18 @@ def lonlat(design: Design) -> npt.NDArray[np.float64]:
 
 def _page(content: str) -> str:
     """Put the parts together; the policy admits this style and script and pictures in the file, nothing else."""
-    style, script = ((_PARTS / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, csv, page = ((_PARTS / name).read_text(encoding="utf-8") for name in ("page.css", "csv.js", "page.js"))
+    script = csv + page
     policy = (
         f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    page = (_PARTS / "page.html").read_text(encoding="utf-8")
+    html = (_PARTS / "page.html").read_text(encoding="utf-8")
     # `<` would let a text end the script element; the data come last, so that nothing in them is replaced
     parts = {"policy": policy, "style": style, "script": script, "data": content.replace("<", "\\u003c")}
     for name, text in parts.items():
-        page = page.replace(f"{{{{{name}}}}}", text, 1)
-    return page
+        html = html.replace(f"{{{{{name}}}}}", text, 1)
+    return html
 
 
 def _hash(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -62,7 +63,7 @@ class RaterAgreement:
 def read_labels(path: Path, design: Design) -> Labels:
     """Read one person's CSV from the labelling page; ValueError unless it belongs to this sample."""
     rows = _read_rows(path)
-    samples, names = {row["sample"] for row in rows}, {row["labeller"] for row in rows}
+    samples, names = {row["sample"] for row in rows}, {_unguarded(row["labeller"]) for row in rows}
     if samples != {design.sample_id}:
         raise ValueError(
             f"{path}: expected labels of the sample {design.sample_id}, got {', '.join(sorted(samples))}; accuracy can "
@@ -151,18 +152,26 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     header = text.partition("\n")[0]
     lines = text.splitlines(keepends=True)
     reader = csv.DictReader(lines, delimiter=";" if header.count(";") > header.count(",") else ",")
-    if not set(COLUMNS) <= set(reader.fieldnames or ()):
+    try:
+        names, rows = set(reader.fieldnames or ()), list(reader)
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.reader.line_num}: not readable as CSV ({error})") from error
+    if not set(COLUMNS) <= names:
         raise ValueError(
             f"{path}: expected a label file of the labelling page, CSV in UTF-8 with the columns {', '.join(COLUMNS)}. "
             "Reference polygons and other chosen places are not a probability sample and give no map accuracy "
             "(Olofsson et al. 2014); for those accuracy.json has the accuracy on reference polygons"
         )
-    rows = list(reader)
     if not rows:
         raise ValueError(f"{path}: no label in it; label some cells first")
     if any(row[name] is None for row in rows for name in COLUMNS):
         raise ValueError(f"{path}: a row has fewer columns than the header; export the labels again")
     return rows
+
+
+def _unguarded(text: str) -> str:
+    """Take off the apostrophe with which the page keeps a spreadsheet from taking a text for a formula."""
+    return re.sub(r"^'(?='*[=+@\-\t])", "", text)
 
 
 def _cell(text: str, cells: int, place: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,10 +62,12 @@ def assess(
     """Write the accuracy of a map and the area of its classes as JSON; returns what was written.
 
     `folder` is what `sample` wrote, or its design.json. `map_path` is the map where it is no longer at the place that
-    the design names. ValueError when a file does not belong to the sample or the map is not the one it was drawn from.
+    the design names. ValueError when a file does not belong to the sample or the map is not the one it was drawn from,
+    or `out_json` is there and holds anything but an earlier result.
     """
     if out_json.suffix.lower() != ".json":
         raise ValueError(f"{out_json}: expected the JSON file to write as the last argument, after the label files")
+    _check_overwrites(out_json)
     design_path = folder / "design.json" if folder.is_dir() else folder
     design = read_design(design_path)
     everyone = read_all_labels(label_paths, design)
@@ -74,6 +77,19 @@ def assess(
     report = report_of(found)
     write_report(out_json, report)
     return report
+
+
+def _check_overwrites(out_json: Path) -> None:
+    """Refuse a file that is there and was not written here, such as a run's accuracy.json or the design; ValueError."""
+    if not out_json.exists():
+        return
+    try:
+        what = json.loads(out_json.read_text(encoding="utf-8"))["what"]
+    except (LookupError, OSError, TypeError, ValueError):
+        what = None
+    if what != WHAT:
+        found = "something else" if what is None else repr(what)
+        raise ValueError(f"{out_json}: there is a file already, and it holds {found}; write to map_accuracy.json")
 
 
 def report_of(found: Assessment) -> dict[str, Any]:

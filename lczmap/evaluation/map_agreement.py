@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 
-from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES, wudapt_to_code
+from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES, palette_of
 from lczmap.evaluation import metrics
 from lczmap.evaluation.bootstrap import LEVEL, RESAMPLES
-from lczmap.evaluation.map_info import find_numbering
 from lczmap.evaluation.records import Report, estimate, write_report
 from lczmap.mapping.mosaic import describe
 from lczmap.raster import (
@@ -25,8 +24,9 @@ from lczmap.raster import (
     footprint,
     lattice,
     read_class_map,
+    read_classes_onto,
     read_header,
-    read_onto,
+    read_tags,
     square_pixel_m,
     write_categories,
     write_class_map,
@@ -86,9 +86,9 @@ def compare_maps(
 ) -> Report:
     """Write the agreement of two maps, where they differ (DIFFERENCES), and the other map on our grid.
 
-    `out_other` has the format of lcz.tif. Intervals come from `resamples` draws of blocks with `seed`. Returns what
-    was written as JSON. ValueError for maps without a CRS, without common ground, or with anything but LCZ codes
-    (1..17, or 1..10 and 101..107; 0 or less is nodata).
+    `out_other` has the format of lcz.tif and the colours of the first map. Intervals come from `resamples` draws of
+    blocks with `seed`. Returns what was written as JSON. ValueError for maps without a CRS, without common ground, or
+    with anything but LCZ codes (1..17, or 1..10 and 101..107; 0 or less is nodata).
     """
     ours, geobox = read_class_map(ours_path)
     pixel_m = square_pixel_m(geobox, ours_path)
@@ -113,54 +113,48 @@ def compare_maps(
     write_categories(
         out_tif, difference(ours, other.codes), geobox, name="difference", categories=DIFFERENCES, tags=tags
     )
-    write_class_map(out_other, other.codes, geobox, tags={"LCZMAP_RESAMPLED_FROM": f"{other_path.name} band {band}"})
+    tags = {"LCZMAP_RESAMPLED_FROM": f"{other_path.name} band {band}"}
+    write_class_map(out_other, other.codes, geobox, tags=tags, palette=palette_of(read_tags(ours_path)))
     write_report(out_json, report)
     return report
 
 
 def read_other_map(path: Path, geobox: GeoBox, *, band: int = 1) -> OtherMap:
     """Read another LCZ map onto the cells of `geobox`, by nearest neighbour; its nodata and values <= 0 become 0."""
-    header = read_header(path)
-    if header.crs is None:
+    if read_header(path).crs is None:
         raise ValueError(
             f"{path}: expected a map with a CRS, it has none; set it in the file (gdal_edit.py -a_srs EPSG:… {path})"
         )
-    values = np.nan_to_num(read_onto(path, geobox, band=band, resampling="nearest"), nan=0.0, posinf=-1.0, neginf=-1.0)
-    values = np.maximum(values, 0.0)
-    where = f"{path}, band {band} ({header.names[band - 1] or 'unnamed'})"
-    if (values != np.floor(values)).any():
-        raise ValueError(
-            f"{where}: expected LCZ classes as whole numbers, found fractions; name the band of the classes"
-        )
-    whole = values.astype(np.int64)
-    numbering = find_numbering(np.unique(whole[whole > 0]).tolist(), where)
-    codes = wudapt_to_code(whole) if "101" in numbering else whole.astype(np.uint8)
+    codes, numbering = read_classes_onto(path, geobox, band=band)
     return OtherMap(codes, numbering, lattice(path))
 
 
 def difference(ours: Codes, other: Codes) -> Codes:
     """Return the value of DIFFERENCES (y, x) of two maps of codes; 0 where one has no class."""
     built = [(codes >= 1) & (codes <= 10) for codes in (ours, other)]
-    kind = np.select([ours == other, built[0] & built[1], ~built[0] & ~built[1], built[0]], [1, 2, 3, 4], default=5)
+    kind = np.where(built[0], np.uint8(4), np.uint8(5))
+    kind[built[0] & built[1]] = 2
+    kind[~(built[0] | built[1])] = 3
+    kind[ours == other] = 1
     kind[(ours == NODATA_CODE) | (other == NODATA_CODE)] = 0
-    return kind.astype(np.uint8)
+    return kind
 
 
 def agreement_report(
     ours: Codes, other: Codes, *, pixel_m: float, seed: int, resamples: int = RESAMPLES
 ) -> dict[str, Any]:
     """Return the figures of two maps of codes (y, x) on one grid; the confusion's rows are the other map."""
-    both = (ours != NODATA_CODE) & (other != NODATA_CODE)
     by_block, block_m = confusions_by_block(other, ours, pixel_m=pixel_m)
     confusion = by_block.sum(axis=0)
-    km2 = pixel_m**2 / 1e6
-    kinds = np.bincount(difference(ours, other).ravel(), minlength=len(DIFFERENCES) + 1)
+    cells, km2 = int(confusion.sum()), pixel_m**2 / 1e6
+    theirs, here = np.indices(confusion.shape, np.uint8) + np.uint8(1)
+    kinds = np.bincount(difference(here, theirs).ravel(), weights=confusion.ravel(), minlength=len(DIFFERENCES) + 1)
     few = [f"{len(by_block)} blocks: the intervals are too narrow"] if len(by_block) < FEW_BLOCKS else []
     return {
-        "cells": int(both.sum()),
-        "km2": float(both.sum() * km2),
-        "cells_only_here": int(((ours != NODATA_CODE) & ~both).sum()),
-        "cells_only_other": int(((other != NODATA_CODE) & ~both).sum()),
+        "cells": cells,
+        "km2": cells * km2,
+        "cells_only_here": int(np.count_nonzero(ours)) - cells,
+        "cells_only_other": int(np.count_nonzero(other)) - cells,
         "blocks": len(by_block),
         "block_m": block_m,
         "interval": {"level": LEVEL, "unit": "block", "resamples": resamples, "seed": seed},
@@ -175,19 +169,24 @@ def agreement_report(
 def confusions_by_block(rows_map: Codes, cols_map: Codes, *, pixel_m: float) -> tuple[npt.NDArray[np.int64], float]:
     """Return the confusion matrices (G, 17, 17) of the square blocks with cells of both maps, and their width in m.
 
-    Blocks are BLOCK_M wide, more where there would be above MAX_BLOCKS of them.
+    Blocks are BLOCK_M wide, more where there would be above MAX_BLOCKS of them. One row of blocks is counted at a time.
     """
     height, width = rows_map.shape
     least = np.sqrt(height * width / MAX_BLOCKS)
     cells = max(round(BLOCK_M / pixel_m), int(np.ceil(least)), 1)
-    across = -(-width // cells)
-    row, col = np.nonzero((rows_map != NODATA_CODE) & (cols_map != NODATA_CODE))
-    block = row // cells * across + col // cells
-    pair = (rows_map[row, col].astype(np.int64) - 1) * NUM_CLASSES + cols_map[row, col] - 1
-    count = -(-height // cells) * across
-    counts = np.bincount(block * NUM_CLASSES**2 + pair, minlength=count * NUM_CLASSES**2)
+    strips = (slice(top, top + cells) for top in range(0, height, cells))
+    matrices = np.concatenate([_confusions_of_strip(rows_map[strip], cols_map[strip], cells) for strip in strips])
+    return matrices, cells * pixel_m
+
+
+def _confusions_of_strip(rows_map: Codes, cols_map: Codes, cells: int) -> npt.NDArray[np.int64]:
+    """Return the confusion matrices (G, 17, 17) of one row of blocks, those without cells of both maps left out."""
+    _, col = both = np.nonzero((rows_map != NODATA_CODE) & (cols_map != NODATA_CODE))
+    pair = (rows_map[both].astype(np.int64) - 1) * NUM_CLASSES + cols_map[both] - 1
+    count = -(-rows_map.shape[1] // cells)
+    counts = np.bincount(col // cells * NUM_CLASSES**2 + pair, minlength=count * NUM_CLASSES**2)
     matrices: npt.NDArray[np.int64] = counts.reshape(count, NUM_CLASSES, NUM_CLASSES)
-    return matrices[matrices.any(axis=(1, 2))], cells * pixel_m
+    return matrices[matrices.any(axis=(1, 2))]
 
 
 def _class_table(confusion: npt.NDArray[np.int64], km2: float) -> list[dict[str, Any]]:

@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from odc.geo.geobox import GeoBox
 
 from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES
 from lczmap.evaluation import metrics
 from lczmap.evaluation.records import Report, write_report
 from lczmap.raster import (
     Float,
+    band_names,
+    lattice,
     read_class_map,
     read_strips,
     read_tags,
@@ -62,11 +65,13 @@ def map_change(earlier: tuple[Path, Path], later: tuple[Path, Path], out_tif: Pa
         raise ValueError(
             f"{earlier[0]} and {later[0]}: no cell with a class in common; map the same area in both periods"
         )
+    for path in (earlier[1], later[1]):
+        _check_probabilities(path, geobox)
     pixel_m = square_pixel_m(geobox, earlier[0])
     surely = np.zeros(len(SURE), np.int64)
 
     def parts() -> Iterator[tuple[tuple[slice, slice], Float]]:
-        for rows, p, q in _strips(earlier[1], later[1], before.shape):
+        for rows, p, q in _strips(earlier[1], later[1]):
             change = change_bands(before[rows], after[rows], p, q)
             differs = before[rows] != after[rows]
             for i, least in enumerate(SURE):
@@ -153,16 +158,22 @@ def largest_transitions(transitions: npt.NDArray[np.int64], km2: float, *, most:
     ]
 
 
-def _strips(one: Path, two: Path, shape: tuple[int, ...]) -> Iterator[tuple[slice, Float, Float]]:
-    """Yield the rows and the probabilities of two files, strip by strip; ValueError unless both have this shape."""
+def _check_probabilities(path: Path, geobox: GeoBox) -> None:
+    if len(names := band_names(path)) != NUM_CLASSES:
+        raise ValueError(f"{path}: expected 17 bands, got {len(names)}; give the probabilities.tif of the map")
+    if (own := lattice(path)) != geobox:
+        raise ValueError(
+            f"{path}: expected the grid of the maps, {geobox.shape} at {tuple(geobox.transform)[:6]} in {geobox.crs}, "
+            f"got {own.shape} at {tuple(own.transform)[:6]} in {own.crs}; give the probabilities.tif of the map"
+        )
+
+
+def _strips(one: Path, two: Path) -> Iterator[tuple[slice, Float, Float]]:
+    """Yield the rows and the probabilities of two files of one grid, strip by strip."""
     top = 0
-    for p, q in zip(read_strips(one, _STRIP_ROWS), read_strips(two, _STRIP_ROWS), strict=False):
-        if p.shape != q.shape or p.shape[0] != NUM_CLASSES or p.shape[2] != shape[1]:
-            raise ValueError(f"{one} and {two}: expected 17 bands on the grid of the maps, got {p.shape} and {q.shape}")
+    for p, q in zip(read_strips(one, _STRIP_ROWS), read_strips(two, _STRIP_ROWS), strict=True):
         yield slice(top, top + p.shape[1]), p, q
         top += p.shape[1]
-    if top != shape[0]:
-        raise ValueError(f"{one} and {two}: expected {shape[0]} rows, as the maps have, got {top}")
 
 
 def _unlike(earlier: Path, later: Path) -> list[str]:

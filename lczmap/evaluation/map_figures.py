@@ -15,12 +15,13 @@ import numpy.typing as npt
 import pyproj
 from odc.geo.geobox import GeoBox
 
-from lczmap.classes import CLASSES
+from lczmap.classes import CLASSES, PaletteName, palette_of, rgb
+from lczmap.classes import class_colors as palette_colors
 from lczmap.evaluation.figures import Bytes, Panel, class_colors
 from lczmap.evaluation.map_agreement import DIFFERENCES
 from lczmap.evaluation.map_change import SURE
 from lczmap.files import replacing
-from lczmap.raster import Category, read_cells, read_class_map
+from lczmap.raster import Category, read_cells, read_class_map, read_tags
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,36 +56,41 @@ class Legend:
 
 
 def draw_comparison(ours: Path, other: Path, difference: Path, report: Path, out_png: Path, *, title: str = "") -> None:
-    """Draw a map, another map on its grid, and where they differ, with the figures of the comparison, as PNG."""
+    """Draw a map, another map on its grid, and where they differ, with the figures of the comparison, as PNG.
+
+    Both maps have the colours of the first one's palette.
+    """
     (codes, geobox), (theirs, _) = read_class_map(ours), read_class_map(other)
     kinds = read_cells(difference, expected=geobox)[0][0]
+    palette = palette_of(read_tags(ours))
     figures: Mapping[str, Any] = json.loads(report.read_text())
     panels = [
-        Panel("this map", class_colors(codes)),
-        Panel(f"other map: {figures['other']['file']}", class_colors(theirs)),
-        Panel("difference", category_colors(kinds, DIFFERENCES)),
+        Panel("this map", class_colors(_thinned(codes), palette)),
+        Panel(f"other map: {figures['other']['file']}", class_colors(_thinned(theirs), palette)),
+        Panel("difference", category_colors(_thinned(kinds), DIFFERENCES)),
     ]
     cells = figures["cells"]
     entries = [(f"{c.name}: {figures['differences'][c.name] / cells:.1%}", c.color) for c in DIFFERENCES]
-    legends = [Legend("difference", entries), _class_legend(codes, theirs)]
+    legends = [Legend("difference", entries), _class_legend(palette, codes, theirs)]
     _save(panels, geobox, legends, title or "Comparison of two LCZ maps", _agreement_lines(figures), out_png)
 
 
 def draw_change(earlier: Path, later: Path, change: Path, report: Path, out_png: Path, *, title: str = "") -> None:
-    """Draw two maps of one city and how surely each cell has changed, as PNG."""
+    """Draw two maps of one city, in the palette of the earlier one, and how surely each cell has changed, as PNG."""
     (before, geobox), (after, _) = read_class_map(earlier), read_class_map(later)
     probability = read_cells(change, expected=geobox)[0][1]
     figures: Mapping[str, Any] = json.loads(report.read_text())
     kinds = change_kinds(before, after, probability)
+    palette = palette_of(read_tags(earlier))
     panels = [
-        Panel("before", class_colors(before)),
-        Panel("after", class_colors(after)),
-        Panel("change", category_colors(kinds, CHANGES)),
+        Panel("before", class_colors(_thinned(before), palette)),
+        Panel("after", class_colors(_thinned(after), palette)),
+        Panel("change", category_colors(_thinned(kinds), CHANGES)),
     ]
     shares = np.bincount(kinds.ravel(), minlength=len(CHANGES) + 1) / figures["cells"]
     entries = [(f"{c.name}: {shares[c.value]:.1%}", c.color) for c in CHANGES]
     lines = [f"{figures['changed']['share']:.1%} of {figures['km2']:.1f} km² has another class", *figures["warnings"]]
-    legends = [Legend("change, by its least probability", entries), _class_legend(before, after)]
+    legends = [Legend("change, by its least probability", entries), _class_legend(palette, before, after)]
     _save(panels, geobox, legends, title or "Change between two LCZ maps", lines, out_png)
 
 
@@ -100,7 +106,7 @@ def category_colors(values: Bytes, categories: Sequence[Category]) -> Bytes:
     """Return the colours (y, x, 4) of categories (y, x); 0 is transparent."""
     table = np.zeros((max(c.value for c in categories) + 1, 4), np.uint8)
     for c in categories:
-        table[c.value] = (*bytes.fromhex(c.color[1:]), 255)
+        table[c.value] = (*rgb(c.color), 255)
     colors: Bytes = table[values]
     return colors
 
@@ -123,9 +129,16 @@ def _agreement_lines(figures: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _class_legend(*maps: Bytes) -> Legend:
-    found = set(np.unique(np.concatenate([np.unique(codes) for codes in maps])).tolist())
-    return Legend("classes of the maps", [(f"{c.label}  {c.name}", c.color) for c in CLASSES if c.code in found])
+def _thinned(values: Bytes) -> Bytes:
+    """Return every nth row and column (y, x) of a map, so that its long side has at most _MOST_PX."""
+    step = max(math.ceil(max(values.shape) / _MOST_PX), 1)
+    return values[::step, ::step]
+
+
+def _class_legend(palette: PaletteName, *maps: Bytes) -> Legend:
+    found = {code for codes in maps for code in np.unique(codes).tolist()}
+    colors = zip(CLASSES, palette_colors(palette), strict=True)
+    return Legend("classes of the maps", [(f"{c.label}  {c.name}", color) for c, color in colors if c.code in found])
 
 
 def _save(
@@ -174,9 +187,8 @@ def _figure(
 
 
 def _draw_panel(ax: Axes, panel: Panel, geobox: GeoBox) -> None:
-    step = max(math.ceil(max(geobox.shape) / _MOST_PX), 1)
     west, south, east, north = (edge / 1000 for edge in geobox.extent.boundingbox.bbox)
-    ax.imshow(panel.image[::step, ::step], extent=(west, east, south, north), interpolation="nearest", aspect="auto")
+    ax.imshow(panel.image, extent=(west, east, south, north), interpolation="nearest", aspect="auto")
     ax.set_title(panel.title, fontsize=10)
     ax.locator_params(nbins=4)
     ax.ticklabel_format(useOffset=False, style="plain")

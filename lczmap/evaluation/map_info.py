@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +11,14 @@ import pyproj
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from lczmap.classes import NUM_CLASSES, wudapt_to_code
+from lczmap.classes import Numbering, class_values, find_numbering, to_codes
 from lczmap.raster import RasterHeader, footprint, read_header, read_strips
-
-Numbering = Literal["1..17", "1..10 and 101..107", "1..10 (either numbering)"]
 
 SIDECARS = (".aux.xml", ".ovr", ".msk")
 """Endings that GDAL adds to a raster's whole name."""
 STYLES = (".qml", ".clr", ".sld", ".lyrx")
 """Endings that replace a raster's own."""
 SOFTWARE_TAG = "TIFFTAG_SOFTWARE"
-MAX_VALUES = 256
 
 _STRIP_ROWS = 512
 
@@ -63,58 +58,22 @@ def read_info(path: Path, *, band: int = 1) -> MapInfo:
     header = read_header(path)
     if not 1 <= band <= len(header.names):
         raise ValueError(f"{path}: expected a band from 1 to {len(header.names)}, got {band}")
+    where = f"{path}, band {band} ({header.names[band - 1] or 'unnamed'})"
     areas = _row_areas_km2(header)
-    cells: dict[int, int] = {}
-    area: dict[int, float] = {}
+    cells, area = np.zeros(256, np.int64), np.zeros(256)
     top = 0
     for (strip,) in read_strips(path, _STRIP_ROWS, band=band):
-        for value, in_row in _count(path, header, band, strip):
-            cells[value] = cells.get(value, 0) + int(in_row.sum())
-            area[value] = area.get(value, 0.0) + float(in_row @ areas[top : top + len(strip)])
+        values = class_values(strip, header.nodata, where)
+        for value in np.unique(values):
+            in_row = (values == value).sum(axis=1)
+            cells[value] += in_row.sum()
+            area[value] += in_row @ areas[top : top + len(strip)]
         top += len(strip)
-    found = [value for value in cells if value > 0]
-    numbering = find_numbering(found, f"{path}, band {band} ({header.names[band - 1] or 'unnamed'})")
-    codes = wudapt_to_code(np.array(found, np.int64)) if "101" in numbering else np.array(found, np.int64)
-    classes = [ClassCount(int(c), cells[v], area[v]) for c, v in sorted(zip(codes.tolist(), found, strict=True))]
-    return MapInfo(path, header, numbering, cells.get(0, 0), tuple(classes), _lonlat(header), _sidecars(path))
-
-
-def find_numbering(values: list[int], where: str) -> Numbering:
-    """Return the numbering that these values above 0 are of; ValueError, naming `where`, when they are of none."""
-    allowed, older = set(range(1, NUM_CLASSES + 1)), {*range(1, 11), *range(101, 108)}
-    found = set(values)
-    if found <= set(range(1, 11)):
-        return "1..10 (either numbering)"
-    if found <= allowed:
-        return "1..17"
-    if found <= older:
-        return "1..10 and 101..107"
-    strange = sorted(found - allowed - older) or sorted(found)
-    shown = ", ".join(map(str, strange[:8])) + (" …" if len(strange) > 8 else "")
-    raise ValueError(
-        f"{where}: expected LCZ classes 1..17, or 1..10 and 101..107, found {shown}; is it another band's turn "
-        "(--band), or no LCZ map?"
-    )
-
-
-def _count(
-    path: Path, header: RasterHeader, band: int, strip: npt.NDArray[np.generic]
-) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Yield each value of a strip (y, x), 0 for nodata, and how often each row holds it; ValueError for fractions."""
-    numbers = strip.astype(np.float64)
-    missing = ~np.isfinite(numbers) | (numbers <= 0)
-    if header.nodata is not None:
-        missing |= numbers == header.nodata
-    numbers[missing] = 0
-    values = np.unique(numbers)
-    if len(values) > MAX_VALUES or (values != np.floor(values)).any():
-        name = header.names[band - 1] or "unnamed"
-        raise ValueError(
-            f"{path}, band {band} ({name}): expected LCZ classes as whole numbers, found {values[-1]:g} among "
-            f"{len(values)} values of {header.dtypes[band - 1]}; it is no class map: name the band that is (--band)"
-        )
-    for value in values:
-        yield int(value), np.asarray((numbers == value).sum(axis=1), np.int64)
+    found = np.flatnonzero(cells[1:]).astype(np.uint8) + 1
+    numbering = find_numbering(found.tolist(), where)
+    codes = to_codes(found, numbering)
+    classes = [ClassCount(int(c), int(cells[v]), float(area[v])) for c, v in zip(codes, found, strict=True)]
+    return MapInfo(path, header, numbering, int(cells[0]), tuple(classes), _lonlat(header), _sidecars(path))
 
 
 def _row_areas_km2(header: RasterHeader) -> npt.NDArray[np.float64]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lczmap.classes import CLASSES
+from lczmap.classes import CLASSES, NODATA_CODE
 from lczmap.evaluation.bootstrap import RESAMPLES, bootstrap_interval
 from lczmap.evaluation.metrics import most_frequent_class, reference_share
 from lczmap.files import write_json
@@ -38,6 +39,24 @@ def read_split(path: Path, split: str, *, shape: tuple[int, int]) -> PatchTable:
     return patches
 
 
+def mapped_patches(
+    lcz_path: Path, codes: npt.NDArray[np.uint8], patches_gpkg: Path, split: str
+) -> tuple[PatchTable, npt.NDArray[np.uint8], int]:
+    """Return the patches of one split that a map of codes 0..17 (y, x) shows, its codes there, how many it does not.
+
+    ValueError as from `read_split`, and where the map, named `lcz_path`, has nodata in all of them.
+    """
+    patches = read_split(patches_gpkg, split, shape=codes.shape)
+    mapped = codes[patches.row, patches.col]
+    valid = mapped != NODATA_CODE
+    if not valid.any():
+        raise ValueError(
+            f"{lcz_path}: none of the {valid.size} cells of the split {split!r} in {patches_gpkg} is mapped; do the "
+            "training areas lie inside the scenes?"
+        )
+    return patches.of(valid), mapped[valid], int((~valid).sum())
+
+
 def estimate(
     totals: npt.NDArray[Any], statistic: Callable[[npt.NDArray[Any]], float], *, seed: int, resamples: int = RESAMPLES
 ) -> dict[str, float]:
@@ -54,6 +73,20 @@ def majority_baseline(confusions: npt.NDArray[Any], *, seed: int) -> dict[str, A
     index = most_frequent_class(confusions.sum(axis=0))
     share = estimate(confusions, partial(reference_share, index=index), seed=seed)
     return {**share, "class": CLASSES[index].title}
+
+
+def read_report(path: Path, keys: Sequence[str], *, verb: str) -> dict[str, Any]:
+    """Read a report as JSON; ValueError where it is missing, no JSON, or lacks one of the `keys` that `verb` writes."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; `{verb}` makes it")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not readable as JSON ({error}); make it again with `{verb}`") from error
+    missing = [key for key in keys if not isinstance(report, dict) or key not in report]
+    if missing:
+        raise ValueError(f"{path}: expected the report of `{verb}`, it lacks {', '.join(missing)}; make it again")
+    return dict(report)
 
 
 def write_report(path: Path, report: Report) -> None:

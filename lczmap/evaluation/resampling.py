@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lczmap.classes import CLASSES, NODATA_CODE, code_to_index
+from lczmap.classes import CLASSES, code_to_index
 from lczmap.evaluation import metrics
-from lczmap.evaluation.accuracy import FEW_POLYGONS, FIGURES, normalised
+from lczmap.evaluation.accuracy import FIGURES, normalised
 from lczmap.evaluation.bootstrap import totals_by_group
-from lczmap.evaluation.records import ALL, Report, read_split, write_report
+from lczmap.evaluation.records import ALL, Report, mapped_patches, write_report
+from lczmap.evaluation.wording import polygon_warnings
 from lczmap.raster import read_class_map
 
 Counts = npt.NDArray[Any]
@@ -33,16 +34,8 @@ def resample_map(
     fit the map, or no reference cell is mapped.
     """
     codes, _ = read_class_map(lcz_path)
-    patches = read_split(patches_gpkg, split, shape=codes.shape)
-    mapped = codes[patches.row, patches.col]
-    valid = mapped != NODATA_CODE
-    if not valid.any():
-        raise ValueError(
-            f"{lcz_path}: none of the {valid.size} cells of the split {split!r} in {patches_gpkg} is mapped; do the "
-            "training areas lie inside the scenes?"
-        )
-    kept = patches.of(valid)
-    by_polygon = totals_by_group(kept.area, metrics.confusion_matrix, kept.code, mapped[valid])  # (G, 17, 17)
+    patches, mapped, _ = mapped_patches(lcz_path, codes, patches_gpkg, split)
+    by_polygon = totals_by_group(patches.area, metrics.confusion_matrix, patches.code, mapped)  # (G, 17, 17)
     classes = by_polygon.sum(axis=2).argmax(axis=1)  # (G,) index of each polygon's class
     confusions = draw_polygons(by_polygon, classes, bootstraps=bootstraps, seed=seed)
     polygons = np.bincount(classes, minlength=len(CLASSES))
@@ -56,7 +49,7 @@ def resample_map(
         "seed": seed,
         "polygons": {c.label: int(polygons[c.index]) for c in CLASSES},
         **bootstrap_figures(confusions),
-        "warnings": polygon_warnings(polygons, 2, "drawn from themselves, without spread"),
+        "warnings": polygon_warnings(polygons, single="drawn from itself, without spread"),
     }
     write_report(out_json, report)
     return report
@@ -78,14 +71,18 @@ def draw_polygons(
     return drawn
 
 
-def bootstrap_figures(confusions: Counts) -> dict[str, Any]:
+def bootstrap_figures(confusions: Counts, unknown: npt.NDArray[np.bool_] | None = None) -> dict[str, Any]:
     """Return the figures of each of n confusion matrices (n, 17, 17), their quartiles, and the mean matrix.
 
     `figures` holds lists of n values, F1 one list per class label (only of classes that were tested); NaN where a
-    draw has no value. `quartiles` are minimum, lower quartile, median, upper quartile and maximum of what is defined.
+    draw has no value. Of classes that are `unknown` (n, 17) to a draw's network F1 is NaN too: it could not say them.
+    `quartiles` are minimum, lower quartile, median, upper quartile and maximum of what is defined.
     """
     figures: dict[str, Any] = {name: [figure(c) for c in confusions] for name, figure in FIGURES.items()}
     f1 = np.array([metrics.f1_score(c) for c in confusions]).reshape(len(confusions), len(CLASSES))
+    f1[confusions.sum(axis=2) == 0] = np.nan
+    if unknown is not None:
+        f1[unknown] = np.nan
     tested = confusions.sum(axis=(0, 2)) > 0
     figures["f1"] = {c.label: f1[:, c.index].tolist() for c in CLASSES if tested[c.index]}
     mean = confusions.mean(axis=0) if len(confusions) else np.zeros(confusions.shape[1:])
@@ -101,23 +98,8 @@ def bootstrap_figures(confusions: Counts) -> dict[str, Any]:
     }
 
 
-def polygon_warnings(polygons: npt.NDArray[np.integer], needed: int, words: str) -> list[str]:
-    """Return warnings on classes by their polygons (17,): fewer than `needed` (what becomes of them), few, none."""
-    warnings = []
-    fixed = [c.title for c in CLASSES if 0 < polygons[c.index] < needed]
-    if fixed:
-        warnings.append(f"fewer than {needed} polygons, {words}: {', '.join(fixed)}")
-    few = [f"{c.title} ({polygons[c.index]})" for c in CLASSES if 0 < polygons[c.index] < FEW_POLYGONS]
-    if few:
-        warnings.append(f"fewer than {FEW_POLYGONS} polygons, their figures say little: {', '.join(few)}")
-    absent = [c.title for c in CLASSES if polygons[c.index] == 0]
-    if absent:
-        warnings.append(f"no polygon, not assessed: {', '.join(absent)}")
-    return warnings
-
-
-def polygons_of_classes(codes: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Return the number (17,) of polygons of each class from the polygons' codes 1..17 (A,)."""
+def count_classes(codes: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Return how many of the codes 1..17 (N,) are of each class (17,)."""
     return np.bincount(code_to_index(codes), minlength=len(CLASSES)).astype(np.int64)
 
 

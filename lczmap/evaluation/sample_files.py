@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pyogrio
 import shapely
 
 from lczmap.evaluation.cell_pictures import View, view_of_picture, views_of_tiles
@@ -25,8 +23,8 @@ from lczmap.evaluation.sampling import (
     draw_sample,
     write_design,
 )
-from lczmap.files import replacing
 from lczmap.raster import read_class_map
+from lczmap.vector_file import write_layer
 
 _MAP, _FILTERED = "lcz.tif", "lcz_filtered.tif"
 
@@ -72,10 +70,10 @@ def sample(
     name = os.path.relpath(map_path.resolve(), out.resolve())
     design = draw_sample(codes, geobox, sampled, map_name=Path(name).as_posix(), seed=seed)
     views = find_views(map_path, stacks=stacks, rgb=rgb)
-    write_labelling_page(out / "labelling.html", design, views)
+    shown = write_labelling_page(out / "labelling.html", design, views)
     write_cells(out / "sample.gpkg", design)
     write_design(out / "design.json", design)  # the last: a folder with a design is complete
-    return design, out, len(views)
+    return design, out, shown
 
 
 def find_views(map_path: Path, *, stacks: Path | None, rgb: Path | None) -> tuple[View, ...]:
@@ -102,19 +100,16 @@ def write_cells(path: Path, design: Design) -> None:
     """Write the cells as GeoPackage: squares in the map's CRS with number, row, column, longitude and latitude."""
     transform = design.geobox.transform
     west, north = transform.c + design.col * transform.a, transform.f + design.row * transform.e
-    buffer = BytesIO()  # in memory, because GDAL wants the final file ending
-    pyogrio.raw.write(
-        buffer,
-        shapely.to_wkb(shapely.box(west, north + transform.e, west + transform.a, north)),
-        [np.arange(1, len(design) + 1), design.row, design.col, *lonlat(design).T],
-        np.array(["cell", "row", "col", "longitude", "latitude"], dtype=object),
-        geometry_type="Polygon",
+    longitude, latitude = lonlat(design).T
+    columns = {"cell": np.arange(1, len(design) + 1), "row": design.row, "col": design.col}
+    write_layer(
+        path,
+        "sample",
+        shapely.box(west, north + transform.e, west + transform.a, north),
+        {**columns, "longitude": longitude, "latitude": latitude},
+        kind="Polygon",
         crs=str(design.geobox.crs),
-        driver="GPKG",
-        layer="sample",
     )
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
 
 
 def _map_path(source: Path, *, filtered: bool) -> Path:

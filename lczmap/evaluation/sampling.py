@@ -19,9 +19,12 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from pyproj.exceptions import CRSError
 
 from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES, LczClass
 from lczmap.files import write_json
+from lczmap.raster import square_pixel_m
+from lczmap.shares import apportion
 
 Counts = npt.NDArray[np.int64]
 
@@ -119,21 +122,16 @@ def allocate_by_area(population: Counts, total: int, *, minimum: int) -> Counts:
             f"expected a total of at least {least.sum()} cells ({minimum} for each of the {(population > 0).sum()} "
             f"classes of the map), got {total}: raise the total or lower the minimum"
         )
-    left = population - least
-    shares = rest * left / max(int(left.sum()), 1)
-    extra = np.floor(shares).astype(np.int64)
-    largest = np.argsort(extra - shares, kind="stable")[: rest - int(extra.sum())]
-    extra[largest] += 1
-    return least + extra
+    return least + apportion(population - least, rest)
 
 
 def draw_sample(codes: npt.NDArray[np.uint8], geobox: GeoBox, sampled: Counts, *, map_name: str, seed: int) -> Design:
     """Draw `sampled` (17,) cells of each class from a map of codes 0..17 (y, x).
 
     The same map, numbers and seed give the same cells. ValueError for a map without classes or whose cells are not
-    squares of metres: cells of unequal area would need weights.
+    squares of true metres: cells of unequal area would need weights.
     """
-    check_cells(geobox, map_name)
+    square_pixel_m(geobox, map_name)
     population = count_cells(codes)
     if not population.any():
         raise ValueError(f"{map_name}: no cell has a class; map the city first")
@@ -148,16 +146,6 @@ def draw_sample(codes: npt.NDArray[np.uint8], geobox: GeoBox, sampled: Counts, *
     return Design(map_name, fingerprint(codes, geobox), geobox, seed, population, sampled, row, col)
 
 
-def check_cells(geobox: GeoBox, map_name: str) -> None:
-    """Refuse a map whose cells are not of one size in metres; ValueError."""
-    crs, transform = geobox.crs, geobox.transform
-    if crs is None or not crs.projected or set(crs.units) != {"metre"} or transform.b or transform.d:
-        raise ValueError(
-            f"{map_name}: expected a north-up map in a projected CRS in metres, whose cells have one area, got "
-            f"{crs}; use the map in its own grid (lcz.tif), not an export in degrees"
-        )
-
-
 def write_design(path: Path, design: Design) -> None:
     """Write design.json."""
     write_json(path, design.to_json())
@@ -170,7 +158,7 @@ def read_design(path: Path) -> Design:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         design = _from_json(fields)
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, CRSError) as error:
         raise ValueError(
             f"{path}: expected the design.json of `lczmap sample`, which says how the cells were drawn; without it "
             "labels are not a probability sample and give no map accuracy (Olofsson et al. 2014)"

@@ -6,7 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from lczmap.classes import CLASSES
 from lczmap.evaluation.records import ALL
+
+FEW_POLYGONS = 3
+"""Below this many polygons a class's figures say little (the LCZ Generator asks for three per class)."""
 
 DEFINITIONS = {
     "oa": "overall accuracy: share of the reference cells whose class the map has",
@@ -48,6 +55,20 @@ def headline(report: Mapping[str, Any]) -> str:
         f"accuracy on reference polygons: {figures}; {cells} cell{'s' * (cells != 1)} of {polygons} "
         f"polygon{'s' * (polygons != 1)}"
     )
+
+
+def polygon_warnings(polygons: npt.NDArray[np.integer], *, kind: str = "polygon", single: str = "") -> list[str]:
+    """Return warnings on classes by their polygons (17,): one (`single` says what becomes of it), few, none."""
+    chosen = (
+        (f"one {kind} only, {single}", polygons == 1 if single else np.zeros_like(polygons, np.bool_)),
+        (f"fewer than {FEW_POLYGONS} {kind}s, their figures say little", (polygons > 0) & (polygons < FEW_POLYGONS)),
+        (f"no {kind}, not assessed", polygons == 0),
+    )
+    return [
+        f"{words}: {', '.join(c.title + (f' ({polygons[c.index]})' if polygons[c.index] else '') for c in named)}"
+        for words, chosen_classes in chosen
+        if (named := [c for c in CLASSES if chosen_classes[c.index]])
+    ]
 
 
 def _figure(estimate: Mapping[str, float]) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio
 import shapely
 
 from lczmap.classes import CLASSES, PaletteName, class_colors
-from lczmap.files import replacing
 from lczmap.training.areas import read_areas
+from lczmap.vector_file import write_layer
 
 CODE_FIELD = "lcz"
 AREA_LAYER = "training_areas"
@@ -42,18 +40,5 @@ def write_area_layer(
         "color": np.array([colors[c.index] for c in classes], object),
         "area_ha": np.array([round(polygon.area / 10_000, 2) for polygon in polygons]),
     }
-    buffer = BytesIO()  # in memory, because GDAL wants the final file ending
-    pyogrio.raw.write(
-        buffer,
-        shapely.to_wkb(polygons),
-        list(columns.values()),
-        np.array(list(columns), dtype=object),
-        geometry_type="Polygon",
-        crs=crs,
-        driver="GPKG",
-        layer=AREA_LAYER,
-        dataset_options={"VERSION": "1.2"},  # QGIS 3.22 warns of newer ones
-    )
-    with replacing(out_path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    write_layer(out_path, AREA_LAYER, polygons, columns, kind="Polygon", crs=crs)
     return len(classes)

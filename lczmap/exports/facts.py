@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -97,6 +98,15 @@ def read_facts(run_path: Path, accuracy_path: Path | None = None) -> RunFacts:
     accuracy = None
     if accuracy_path is not None:
         accuracy = _read(accuracy_path, ("what", "oa", "aa", "cells", "polygons"), "assess-map")
+    with _expected(run_path, "record-run"):
+        facts = _facts(run, accuracy)
+    if accuracy_path is not None:
+        with _expected(accuracy_path, "assess-map"):
+            str(facts.accuracy_sentence)
+    return facts
+
+
+def _facts(run: Mapping[str, Any], accuracy: Mapping[str, Any] | None) -> RunFacts:
     config, network, sensors = run["config"], run["networks"][0], tuple(run["sensors"].split())
     return RunFacts(
         city=config["city"],
@@ -114,14 +124,21 @@ def read_facts(run_path: Path, accuracy_path: Path | None = None) -> RunFacts:
     )
 
 
+@contextmanager
+def _expected(path: Path, verb: str) -> Iterator[None]:
+    """Name the file, and the verb that makes it, where its content is not what it is taken for."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected the JSON that `{verb}` writes, got something else ({error!r})") from error
+
+
 def _read(path: Path, keys: tuple[str, ...], verb: str) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; `{verb}` makes it")
-    try:
+    with _expected(path, verb):
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         missing = [key for key in keys if key not in content]
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: expected the JSON that `{verb}` writes, got something else ({error})") from error
     if missing:
         raise ValueError(
             f"{path}: expected the keys {', '.join(keys)}, missing {', '.join(missing)}; `{verb}` writes them"
@@ -130,6 +147,8 @@ def _read(path: Path, keys: tuple[str, ...], verb: str) -> dict[str, Any]:
 
 
 def _figure(estimate: Mapping[str, Any]) -> str:
+    if estimate["value"] is None:
+        return "not defined"
     if estimate["low"] is None:
         return f"{estimate['value']:.3f}"
     return f"{estimate['value']:.3f} (95 % interval {estimate['low']:.3f} to {estimate['high']:.3f})"

@@ -17,6 +17,7 @@ import shapely
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
+from lczmap.aoi import unwrapped
 from lczmap.exports.netcdf import Array, read_netcdf
 from lczmap.raster import read_class_map
 
@@ -46,7 +47,7 @@ def domain_polygon(geo_em: Path, margin_km: float = 0.0) -> shapely.Polygon:
         raise ValueError(f"expected a margin of 0 km or more, got {margin_km} km")
     lat, lon = _corners(geo_em)
     ring = np.concatenate([np.column_stack([lon[part], lat[part]]) for part in _border(lat.shape)])
-    ring[:, 0] = ring[0, 0] + (ring[:, 0] - ring[0, 0] + 180) % 360 - 180
+    ring[:, 0] = unwrapped(ring[:, 0], ring[0, 0])
     outline = shapely.Polygon(ring)
     if not outline.is_valid:
         raise ValueError(f"{geo_em}: the corners of the domain make no simple outline; a global domain is no city")
@@ -135,7 +136,7 @@ def _grown(outline: shapely.Polygon, margin_m: float) -> shapely.Polygon:
     flat = _projected(outline, plane, centre.x)
     back = pyproj.Transformer.from_crs(plane, "EPSG:4326", always_xy=True)
     grown = shapely.transform(flat.buffer(margin_m), lambda xy: np.column_stack(back.transform(xy[:, 0], xy[:, 1])))
-    return shapely.transform(grown, lambda xy: np.column_stack([_near(xy[:, 0], centre.x), xy[:, 1]]))
+    return shapely.transform(grown, lambda xy: np.column_stack([unwrapped(xy[:, 0], centre.x), xy[:, 1]]))
 
 
 def _projected(outline: BaseGeometry, crs: str, centre: float) -> BaseGeometry:
@@ -144,11 +145,7 @@ def _projected(outline: BaseGeometry, crs: str, centre: float) -> BaseGeometry:
     moved = shapely.transform(outline, lambda xy: np.column_stack(to_crs.transform(xy[:, 0], xy[:, 1])))
     if pyproj.CRS(crs).is_projected:
         return moved
-    return shapely.transform(moved, lambda xy: np.column_stack([_near(xy[:, 0], centre), xy[:, 1]]))
-
-
-def _near(longitude: npt.NDArray[np.float64], centre: float) -> npt.NDArray[np.float64]:
-    return centre + (longitude - centre + 180) % 360 - 180
+    return shapely.transform(moved, lambda xy: np.column_stack([unwrapped(xy[:, 0], centre), xy[:, 1]]))
 
 
 def _step(outline: BaseGeometry) -> float:

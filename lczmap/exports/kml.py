@@ -23,7 +23,10 @@ def document(name: str, description: str, features: Iterator[ET.Element]) -> byt
 
 
 def ground_overlay(name: str, href: str, box: dict[str, float], *, visible: bool) -> ET.Element:
-    """Return a picture laid over the ground; `box` has north, south, east and west in degrees."""
+    """Return a picture laid over the ground; `box` has north, south, east and west in degrees.
+
+    Across the antimeridian east goes on above 180: an east below west would be drawn the long way round.
+    """
     overlay = ET.Element("GroundOverlay")
     _texts(overlay, name=name, visibility=str(int(visible)))
     _texts(ET.SubElement(overlay, "Icon"), href=href)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from shapely.geometry.base import BaseGeometry
 
-from lczmap.classes import NODATA_CODE
+from lczmap.classes import NODATA_CODE, rgb
 from lczmap.exports.facts import RunFacts
 from lczmap.exports.kml import document, ground_overlay, outline, screen_overlay
 from lczmap.exports.legend import draw_legend
@@ -23,6 +23,7 @@ from lczmap.grid import Grid
 from lczmap.provenance import RELIABILITY_TAG
 from lczmap.raster import encode_png, read_colors, read_tags
 
+_PICTURES = {"Filtered LCZ map": "files/filtered.png", "LCZ map": "files/map.png"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same map gives the same bytes
 
 
@@ -44,25 +45,21 @@ def export_kmz(
     maps = {"LCZ map": lcz_path} if filtered_path is None else {"Filtered LCZ map": filtered_path, "LCZ map": lcz_path}
     overlays = {name: lonlat_overlay(path, max_px=max_px) for name, path in maps.items()}
     colors = named_colors(read_colors(lcz_path))
-    table = {NODATA_CODE: (0, 0, 0, 0)} | {code: (*bytes.fromhex(color[1:]), 255) for code, color in colors.items()}
-    files = {_href(maps[name]): encode_png(overlay.codes, table) for name, overlay in overlays.items()}
+    table = {NODATA_CODE: (0, 0, 0, 0)} | {code: (*rgb(color), 255) for code, color in colors.items()}
+    files = {_PICTURES[name]: encode_png(overlay.codes, table) for name, overlay in overlays.items()}
     present = {int(code) for overlay in overlays.values() for code in np.unique(overlay.codes)}
     files["files/legend.png"] = draw_legend(colors, present)
     title = "Local Climate Zones" if facts is None else facts.title
     area = None if grid is None else lonlat_outline(grid)
-    features = _features({_href(maps[name]): (name, overlay) for name, overlay in overlays.items()}, area)
+    features = _features(overlays, area)
     text = document(title, _description(lcz_path, facts, overlays["LCZ map"].cells_per_px), features)
     _write_zip(out, {"doc.kml": text, **files})
 
 
-def _href(path: Path) -> str:
-    return f"files/{path.stem}.png"
-
-
-def _features(overlays: dict[str, tuple[str, Overlay]], area: BaseGeometry | None) -> Iterator[ET.Element]:
-    for number, (href, (name, drawn)) in enumerate(overlays.items()):
+def _features(overlays: dict[str, Overlay], area: BaseGeometry | None) -> Iterator[ET.Element]:
+    for number, (name, drawn) in enumerate(overlays.items()):
         box = {"north": drawn.north, "south": drawn.south, "east": drawn.east, "west": drawn.west}
-        yield ground_overlay(name, href, box, visible=number == 0)
+        yield ground_overlay(name, _PICTURES[name], box, visible=number == 0)
     yield screen_overlay("Legend", "files/legend.png")
     if area is not None:
         yield outline("Area of interest", area)

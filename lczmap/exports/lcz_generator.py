@@ -16,9 +16,10 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from lczmap.aoi import LONLAT, unwrapped
+from lczmap.exports.confidence import read_confidence
+from lczmap.provenance import own_tags
 from lczmap.raster import (
-    band_names,
-    read_cells,
     read_class_map,
     read_tags,
     square_pixel_m,
@@ -42,13 +43,14 @@ def export_lcz_generator(lcz: Path, filtered: Path, confidence: Path, out: Path)
     """
     codes, geobox = read_class_map(lcz)
     square_pixel_m(geobox, lcz)
-    smooth, _ = read_cells(filtered, expected=geobox)
-    probability = _confidence(confidence, geobox)
+    smooth, _ = read_class_map(filtered, expected=geobox)
+    probability = read_confidence(confidence, geobox)
     target = generator_lattice(geobox)
     percent = np.where(codes > 0, np.rint(probability * 100), 0)
-    layers = (codes, smooth[0], np.where(np.isfinite(percent), percent, 0))
+    layers = (codes, smooth, np.where(np.isfinite(percent), percent, 0))
     bands = np.stack([_nearest(layer.astype(np.float32), geobox, target) for layer in layers])
-    write_generator_bands(out, bands, target, names=BANDS, tags=own_tags(lcz) | own_tags(filtered))
+    tags = own_tags(read_tags(lcz)) | own_tags(read_tags(filtered))
+    write_generator_bands(out, bands, target, names=BANDS, tags=tags)
 
 
 def generator_lattice(geobox: GeoBox) -> GeoBox:
@@ -60,30 +62,13 @@ def generator_lattice(geobox: GeoBox) -> GeoBox:
     size = math.degrees(float(geobox.transform.a) / EARTH_RADIUS_M)
     step = max(geobox.boundingbox.span_x, geobox.boundingbox.span_y) / 64  # borders bend in longitude and latitude
     outline = shapely.get_coordinates(shapely.segmentize(geobox.extent.geom, step))
-    to_lonlat = pyproj.Transformer.from_crs(str(geobox.crs), "EPSG:4326", always_xy=True)
+    to_lonlat = pyproj.Transformer.from_crs(str(geobox.crs), LONLAT, always_xy=True)
     lon, lat = to_lonlat.transform(outline[:, 0], outline[:, 1])
-    lon = lon[0] + (lon - lon[0] + 180) % 360 - 180
+    lon = unwrapped(lon, lon[0])
     west, east = math.floor(lon.min() / size + SNAP_PX), math.ceil(lon.max() / size - SNAP_PX)
     south, north = math.floor(lat.min() / size + SNAP_PX), math.ceil(lat.max() / size - SNAP_PX)
     corner = Affine(size, 0, west * size, 0, -size, north * size)
-    return GeoBox((north - south, east - west), corner, "EPSG:4326")
-
-
-def own_tags(path: Path) -> dict[str, str]:
-    """Return the tags of a map that say how it was made; those of its file format and colours are left out."""
-    tags = {key: text for key, text in read_tags(path).items() if key.startswith(("LCZMAP_", "TIFFTAG_"))}
-    return {key: text for key, text in tags.items() if key != "LCZMAP_PALETTE"}
-
-
-def _confidence(path: Path, geobox: GeoBox) -> npt.NDArray[np.float32]:
-    names = band_names(path)
-    if "confidence" not in names:
-        raise ValueError(
-            f"{path}: expected a band named `confidence`, got {', '.join(names)}; write-confidence makes it"
-        )
-    bands, _ = read_cells(path, expected=geobox)
-    layer: npt.NDArray[np.float32] = bands[names.index("confidence")]
-    return layer
+    return GeoBox((north - south, east - west), corner, LONLAT)
 
 
 def _nearest(layer: npt.NDArray[np.float32], source: GeoBox, target: GeoBox) -> npt.NDArray[np.int16]:

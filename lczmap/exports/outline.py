@@ -13,6 +13,7 @@ from shapely.affinity import translate
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
+from lczmap.aoi import LONLAT, unwrapped
 from lczmap.files import write_text
 from lczmap.grid import Grid
 
@@ -31,14 +32,14 @@ def write_aoi(grid: Grid, out_path: Path, *, name: str) -> None:
 
 def lonlat_outline(grid: Grid) -> BaseGeometry:
     """Return the area of interest in degrees, longitudes within -180..180."""
-    to_lonlat = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    to_lonlat = pyproj.Transformer.from_crs(grid.crs, LONLAT, always_xy=True)
     middle = to_lonlat.transform(grid.aoi.centroid.x, grid.aoi.centroid.y)[0]
 
-    def unwrapped(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def in_degrees(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         lon, lat = to_lonlat.transform(xy[:, 0], xy[:, 1])
-        return np.column_stack([(lon - middle + 180) % 360 - 180 + middle, lat])
+        return np.column_stack([unwrapped(lon, middle), lat])
 
-    area = shapely.transform(grid.aoi, unwrapped)
+    area = shapely.transform(grid.aoi, in_degrees)
     turns = [
         translate(part, xoff=turn)
         for turn in (-360, 0, 360)

@@ -28,7 +28,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output("lcz.tif", "lcz", "Local Climate Zones: codes 1..17, 0 nodata", COG, "classes"),
     Output("lcz_filtered.tif", "lcz_filtered", "Filtered Local Climate Zones: codes 1..17, 0 nodata", COG, "classes"),
     Output("confidence.tif", "confidence", "Maximum probability and normalised entropy, 0..1", COG, "raster"),
-    Output("probabilities.tif", "probabilities", "Probability of each class, 0..1", TIFF, "raster"),
+    Output("probabilities.tif", "probabilities", "Probability of each class, 0..1", COG, "raster"),
     Output("rgb.tif", "visual", "Sentinel-2 true colour", COG, "raster"),
     Output("map.png", "thumbnail", "Picture of the map", "image/png", "picture"),
     Output("report.html", "report", "Report", "text/html", "record"),

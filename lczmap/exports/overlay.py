@@ -13,7 +13,7 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from lczmap.aoi import LONLAT, to_lonlat
+from lczmap.aoi import LONLAT, to_lonlat, unwrapped
 from lczmap.classes import NODATA_CODE
 from lczmap.raster import read_class_map, warp
 
@@ -28,8 +28,8 @@ _METRES_PER_DEGREE = 111_320.0  # of latitude
 class Overlay:
     """Codes (y, x), 0..17, on pixels of equal steps in longitude and latitude, and the box that they fill.
 
-    `east` is below `west` where the box crosses the antimeridian. `cells_per_px` is above 1 where the map had to be
-    thinned out.
+    `west` is in -180..180; `east` is above `west`, and above 180 where the box crosses the antimeridian.
+    `cells_per_px` is above 1 where the map had to be thinned out.
     """
 
     codes: npt.NDArray[np.uint8]
@@ -55,7 +55,7 @@ def lonlat_overlay(lcz_path: Path, *, max_px: int = MAX_PX) -> Overlay:
     drawn = np.nan_to_num(warp(cells, geobox, target, resampling="nearest"), nan=NODATA_CODE).astype(np.uint8)
     west, north = target.transform @ (0, 0)
     east, south = target.transform @ (target.shape[1], target.shape[0])
-    return Overlay(drawn, west, south, (east + 180) % 360 - 180, north, cells_per_px)
+    return Overlay(drawn, west, south, east, north, cells_per_px)
 
 
 def _target(geobox: GeoBox, max_px: int) -> tuple[GeoBox, float]:
@@ -82,11 +82,9 @@ def _cell_degrees(geobox: GeoBox, latitude: float) -> tuple[float, float]:
 
 
 def _bounds(geobox: GeoBox) -> tuple[float, float, float, float]:
-    """Return west, south, east, north in degrees; east goes on above 180 across the antimeridian."""
+    """Return west (-180..180), south, east, north in degrees; east goes on above 180 across the antimeridian."""
     edge = shapely.segmentize(geobox.extent.geom, max(geobox.extent.geom.length / 256, 1e-9))
     lon, lat = shapely.get_coordinates(to_lonlat(edge, str(geobox.crs))).T
-    lon = np.where(lon < lon[0] - 180, lon + 360, np.where(lon > lon[0] + 180, lon - 360, lon))
-    west, east = lon.min(), lon.max()
-    if west < -180:
-        west, east = west + 360, east + 360
-    return float(west), float(lat.min()), float(east), float(lat.max())
+    lon = unwrapped(lon, lon[0])
+    turn = 360 * math.floor((lon.min() + 180) / 360)
+    return float(lon.min()) - turn, float(lat.min()), float(lon.max()) - turn, float(lat.max())

@@ -11,9 +11,10 @@ from xml.etree.ElementTree import Element, SubElement
 import pyproj
 from odc.geo.geobox import GeoBox
 
-from lczmap.classes import PaletteName
+from lczmap.classes import PaletteName, class_colors
 from lczmap.exports.area_layer import AREA_LAYER, CODE_FIELD
 from lczmap.exports.qgis_styles import (
+    DOCTYPE,
     QGIS_VERSION,
     areas_renderer,
     class_renderer,
@@ -88,13 +89,13 @@ def write_project(files: ProjectFiles, out_path: Path, *, title: str, palette: P
         SubElement(order, "layer", id=layer.key)
     root.append(_properties())
     root.append(_view(pixels, crs))
-    write_text(out_path, "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + xml_text(root))
+    write_text(out_path, DOCTYPE + xml_text(root))
 
 
 def _layers(files: ProjectFiles, folder: Path, crs: str, palette: PaletteName) -> list[_Layer]:
     described = (
         ("outline", files.outline, "Area of interest", outline_renderer(_OUTLINE)),
-        ("areas", files.areas, "Training areas", areas_renderer(CODE_FIELD, palette)),
+        ("areas", files.areas, "Training areas", areas_renderer(CODE_FIELD, class_colors(palette))),
         ("filtered", files.filtered, "Local Climate Zones, filtered", class_renderer(palette)),
         ("lcz", files.lcz, "Local Climate Zones", class_renderer(palette)),
         ("confidence", files.confidence, "Confidence (largest probability)", confidence_renderer()),

@@ -12,13 +12,15 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import numpy as np
 
-from lczmap.classes import CLASSES, PaletteName, class_colors, code_to_wudapt
+from lczmap.classes import CLASSES, PaletteName, class_colors, code_to_wudapt, rgb
+from lczmap.evaluation.map_agreement import DIFFERENCES
 from lczmap.files import write_text
-from lczmap.raster import band_names, read_part
+from lczmap.raster import Category, band_names, read_part
 
 Numbering = Literal["lcz", "wudapt"]
 CODES = tuple(c.code for c in CLASSES)
 QGIS_VERSION = "3.16.0"  # the oldest whose form these files have; newer ones convert it as they read
+DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 
 _VIRIDIS = (  # 0, 0.1 .. 1 of viridis (van der Walt and Smith 2015, CC0): even steps to the eye, also without colours
     *("#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c", "#22a884", "#44bf70", "#7ad151"),
@@ -26,24 +28,26 @@ _VIRIDIS = (  # 0, 0.1 .. 1 of viridis (van der Walt and Smith 2015, CC0): even 
 )
 _CLASS_BAND = {("LCZ",): 1, ("lcz", "lczFilter", "classProbability"): 2}
 _CONFIDENCE = ("confidence", "entropy")
+_DIFFERENCE = ("difference",)
 _FINE_MM, _BOLD_MM = "0.26", "0.66"  # widths of outlines
 
 
 def write_style(raster: Path, *, palette: PaletteName = "official", numbering: Numbering = "lcz") -> tuple[Path, ...]:
-    """Write NAME.qml beside a raster NAME.tif of classes or confidence; beside classes NAME.clr too.
+    """Write NAME.qml beside a raster NAME.tif of classes, confidence or difference; beside classes NAME.clr too.
 
     The band names say what the raster is; of the LCZ Generator's three bands the filtered map is shown. `numbering` is
     that of the raster's codes. Returns the files. ValueError for any other raster, or codes of another numbering.
     """
     names = band_names(raster)
     qml, clr = raster.with_suffix(".qml"), raster.with_suffix(".clr")
-    if names == _CONFIDENCE:
-        write_text(qml, qml_text(confidence_renderer()))
+    if names in (_CONFIDENCE, _DIFFERENCE):
+        write_text(qml, qml_text(confidence_renderer() if names == _CONFIDENCE else difference_renderer()))
         return (qml,)
     if names not in _CLASS_BAND:
         raise ValueError(
-            f"{raster}: expected a class map (one band LCZ, or the LCZ Generator's three) or a confidence map (bands "
-            f"confidence, entropy), got the bands {names}; give lcz.tif, lcz_filtered.tif, confidence.tif or an export"
+            f"{raster}: expected a class map (one band LCZ, or the LCZ Generator's three), a confidence map (bands "
+            f"confidence, entropy) or a comparison (band difference), got the bands {names}; give lcz.tif, "
+            "lcz_filtered.tif, confidence.tif, difference.tif or an export"
         )
     band = _CLASS_BAND[names]
     numbers = class_numbers(numbering)
@@ -66,7 +70,7 @@ def qml_text(renderer: Element) -> str:
     root = Element("qgis", version=QGIS_VERSION, styleCategories="AllStyleCategories")
     root.append(raster_pipe(renderer))
     SubElement(root, "blendMode").text = "0"
-    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + xml_text(root)
+    return DOCTYPE + xml_text(root)
 
 
 def clr_text(palette: PaletteName = "official", *, numbers: Sequence[int] = CODES) -> str:
@@ -77,18 +81,19 @@ def clr_text(palette: PaletteName = "official", *, numbers: Sequence[int] = CODE
     """
     rows = zip(numbers, CLASSES, class_colors(palette), strict=True)
     return "".join(
-        f"{number} {' '.join(str(part) for part in bytes.fromhex(color[1:]))} 255 {_plain(c.title)}\n"
-        for number, c, color in rows
+        f"{number} {' '.join(str(part) for part in rgb(color))} 255 {_plain(c.title)}\n" for number, c, color in rows
     )
 
 
 def class_renderer(palette: PaletteName = "official", *, band: int = 1, numbers: Sequence[int] = CODES) -> Element:
     """Return the renderer of a class map: 17 rows `LCZ 6: Open lowrise`; any other value is transparent."""
-    renderer = _raster_renderer("paletted", band)
-    rows = SubElement(renderer, "colorPalette")
-    for number, c, color in zip(numbers, CLASSES, class_colors(palette), strict=True):
-        SubElement(rows, "paletteEntry", value=str(number), color=color, label=c.title, alpha="255")
-    return renderer
+    rows = zip(numbers, CLASSES, class_colors(palette), strict=True)
+    return _paletted_renderer(band, [Category(number, c.title, color) for number, c, color in rows])
+
+
+def difference_renderer() -> Element:
+    """Return the renderer of difference.tif: its kinds in their colours; any other value is transparent."""
+    return _paletted_renderer(1, DIFFERENCES)
 
 
 def confidence_renderer() -> Element:
@@ -138,16 +143,21 @@ def outline_renderer(color: str) -> Element:
     return renderer
 
 
-def areas_renderer(field: str, palette: PaletteName = "official") -> Element:
-    """Return the renderer of training areas by the class code 1..17 in the attribute `field`, with a dark outline."""
+def areas_renderer(field: str, colors: Sequence[str], *, outlined: bool = True) -> Element:
+    """Return the renderer of polygons by the class code 1..17 in the attribute `field`.
+
+    `colors` are those of the codes 1..17, #rrggbb. With `outlined` the outline is black, that of black ones white.
+    """
     renderer = Element("renderer-v2", type="categorizedSymbol", attr=field, symbollevels="0", enableorderby="0")
     categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
-    for c, color in zip(CLASSES, class_colors(palette), strict=True):
+    for c, color in zip(CLASSES, colors, strict=True):
         SubElement(
             categories, "category", value=str(c.code), type="long", symbol=str(c.index), label=c.title, render="true"
         )
-        outline = "#ffffff" if color == "#000000" else "#000000"
-        symbols.append(_fill(str(c.index), {"style": "solid", "color": color, "outline": outline, "width": _FINE_MM}))
+        look = {"style": "solid", "color": color}
+        if outlined:
+            look |= {"outline": "#ffffff" if color == "#000000" else "#000000", "width": _FINE_MM}
+        symbols.append(_fill(str(c.index), look))
     return renderer
 
 
@@ -161,15 +171,23 @@ def _raster_renderer(kind: str, band: int) -> Element:
     return Element("rasterrenderer", type=kind, band=str(band), opacity="1", alphaBand="-1", nodataColor="")
 
 
+def _paletted_renderer(band: int, categories: Sequence[Category]) -> Element:
+    renderer = _raster_renderer("paletted", band)
+    rows = SubElement(renderer, "colorPalette")
+    for c in categories:
+        SubElement(rows, "paletteEntry", value=str(c.value), color=c.color, label=c.name, alpha="255")
+    return renderer
+
+
 def _fill(name: str, look: Mapping[str, str]) -> Element:
     symbol = Element("symbol", type="fill", name=name, alpha="1", clip_to_extent="1", force_rhr="0")
     layer = SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
     properties = {
         "style": look["style"],
         "color": _rgba(look.get("color", "#000000")),
-        "outline_color": _rgba(look["outline"]),
-        "outline_style": "solid",
-        "outline_width": look["width"],
+        "outline_color": _rgba(look.get("outline", "#000000")),
+        "outline_style": "solid" if "outline" in look else "no",
+        "outline_width": look.get("width", _FINE_MM),
         "outline_width_unit": "MM",
         "joinstyle": "miter",
     }
@@ -182,7 +200,7 @@ def _fill(name: str, look: Mapping[str, str]) -> Element:
 
 
 def _rgba(color: str) -> str:
-    return ",".join(str(part) for part in (*bytes.fromhex(color[1:]), 255))
+    return ",".join(str(part) for part in (*rgb(color), 255))
 
 
 def _plain(label: str) -> str:

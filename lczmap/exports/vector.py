@@ -18,14 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import pyogrio
 import shapely
-from odc.geo.geobox import GeoBox
 
 from lczmap.classes import CLASSES
+from lczmap.exports.confidence import read_confidence
 from lczmap.exports.vector_style import LAYER, default_style, named_colors
 from lczmap.files import replacing
-from lczmap.raster import area_polygons, band_names, lattice, read_class_map, read_colors, read_onto, square_pixel_m
+from lczmap.raster import area_polygons, read_class_map, read_colors, square_pixel_m
 
-CONFIDENCE_BAND = "confidence"
 BATCH = 20_000
 """Polygons that are written at a time."""
 _LABELS, _NAMES = (
@@ -81,7 +80,7 @@ def export_vector(lcz_path: Path, out: Path, *, confidence_path: Path | None = N
         raise ValueError(
             f"{lcz_path}: the map is empty, none of its {codes.size} cells has a class; nothing to outline"
         )
-    confidence = None if confidence_path is None else _confidence(confidence_path, geobox)
+    confidence = None if confidence_path is None else read_confidence(confidence_path, geobox)
     areas = connected_areas(codes, confidence)
     del codes, confidence
     colors = named_colors(read_colors(lcz_path))
@@ -103,19 +102,6 @@ def _check_target(out: Path) -> None:
         raise ValueError(
             f"{out}: GeoParquet needs pyarrow, which is not installed: pip install 'lczmap[geoparquet]', or write .gpkg"
         )
-
-
-def _confidence(path: Path, geobox: GeoBox) -> npt.NDArray[np.float32]:
-    names = band_names(path)
-    if CONFIDENCE_BAND not in names:
-        raise ValueError(
-            f"{path}: expected a band named {CONFIDENCE_BAND!r}, got {list(names)}; `write-confidence` makes it"
-        )
-    if lattice(path) != geobox:
-        raise ValueError(
-            f"{path}: expected the map's grid, {geobox.shape} in {geobox.crs}, got another; make both of one run"
-        )
-    return read_onto(path, geobox, band=names.index(CONFIDENCE_BAND) + 1, resampling="nearest")
 
 
 def _attributes(

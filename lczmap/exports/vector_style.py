@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from xml.etree import ElementTree as ET
+from xml.etree.ElementTree import Element
 
 from lczmap.classes import CLASSES
+from lczmap.exports.qgis_styles import DOCTYPE, QGIS_VERSION, areas_renderer, xml_text
 
 LAYER = "lcz"
 """Name of the layer of polygons."""
@@ -48,20 +49,6 @@ def default_style(database: sqlite3.Connection, colors: Mapping[int, str]) -> No
 
 def qml(colors: Mapping[int, str]) -> str:
     """Return a QGIS style: polygons without outline, one of 17 named categories for each value of `code`."""
-    root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
-    renderer = ET.SubElement(
-        root, "renderer-v2", type="categorizedSymbol", attr="code", enableorderby="0", forceraster="0"
-    )
-    categories = ET.SubElement(renderer, "categories")
-    symbols = ET.SubElement(renderer, "symbols")
-    for c in CLASSES:
-        name = str(c.index)
-        ET.SubElement(categories, "category", value=str(c.code), symbol=name, label=c.title, render="true")
-        symbol = ET.SubElement(symbols, "symbol", type="fill", name=name, alpha="1", clip_to_extent="1")
-        layer = ET.SubElement(
-            symbol, "layer", attrib={"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"}
-        )
-        red, green, blue = (int(colors[c.code][i : i + 2], 16) for i in (1, 3, 5))
-        for key, value in (("color", f"{red},{green},{blue},255"), ("style", "solid"), ("outline_style", "no")):
-            ET.SubElement(layer, "prop", k=key, v=value)
-    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(root, encoding="unicode")
+    root = Element("qgis", version=QGIS_VERSION, styleCategories="Symbology")
+    root.append(areas_renderer("code", [colors[c.code] for c in CLASSES], outlined=False))
+    return DOCTYPE + xml_text(root)

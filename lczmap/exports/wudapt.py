@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lczmap.classes import CLASSES, PaletteName, class_colors, code_to_wudapt
-from lczmap.exports.lcz_generator import own_tags
-from lczmap.raster import Category, read_class_map, write_categories
+from lczmap.classes import CLASSES, PALETTE_TAG, PaletteName, class_colors, code_to_wudapt
+from lczmap.provenance import own_tags
+from lczmap.raster import Category, read_class_map, read_tags, write_categories
 
 
 def export_wudapt(lcz: Path, out: Path, *, palette: PaletteName = "official") -> None:
@@ -23,5 +23,5 @@ def export_wudapt(lcz: Path, out: Path, *, palette: PaletteName = "official") ->
         Category(int(number), c.title, color)
         for number, c, color in zip(numbers, CLASSES, class_colors(palette), strict=True)
     ]
-    tags = own_tags(lcz) | {"LCZMAP_PALETTE": palette}
+    tags = own_tags(read_tags(lcz)) | {PALETTE_TAG: palette}
     write_categories(out, code_to_wudapt(codes), geobox, name="LCZ", categories=categories, tags=tags)

@@ -19,6 +19,7 @@ Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 _LEAST_GROUPS = 2
+_SAME = 1e-9  # K: a spread that is rounding only
 _CHUNK = 200  # draws at a time: memory
 _UNKNOWN = (np.nan, np.nan, np.nan)
 
@@ -68,26 +69,27 @@ def station_figures(values: Values, codes: npt.NDArray[np.integer], *, reference
 
     Per time step the mean over a class's stations, and the difference of two such means where both exist; then the
     mean over time. Intervals: standard error from leaving out each station in turn (jackknife; for a plain mean the
-    usual s / √n), Student's t with the degrees of freedom of Welch and Satterthwaite. None for a single station.
+    usual s / √n), Student's t with the degrees of freedom of Welch and Satterthwaite. None for a single station, or
+    for values that agree exactly: thermometers in steps of 0.1 K may, and know no spread.
     """
     temperature, island = (np.full((NUM_CLASSES, 3), np.nan) for _ in range(2))
     count = np.zeros(NUM_CLASSES, np.int64)
     measured = np.isfinite(values).any(axis=1)
     values, codes = values[measured], codes[measured]
-    for code in np.unique(codes).tolist():
-        one = values[codes == code]
-        count[code - 1] = len(one)
+    groups = {code: _group(values[codes == code]) for code in np.unique(codes).tolist()}
+    for code, one in groups.items():
+        count[code - 1] = len(one.left_out)
         temperature[code - 1] = _difference(one, None)
-        if reference in codes:
-            island[code - 1] = _difference(one, values[codes == reference])
-    return Figures(temperature, _zero_reference(island, reference), count, count.astype(np.float64))
+        if reference in groups and code != reference:
+            island[code - 1] = _difference(one, groups[reference])
+    if reference in groups:
+        island[reference - 1, 0] = 0  # by definition
+    return Figures(temperature, island, count, count.astype(np.float64))
 
 
 def _means(draws: npt.NDArray[np.number], counts: Counts, sums: Values) -> Values:
     """Return (R, 17) the class means of drawn blocks; `draws` (R, G) says how often each is drawn."""
-    number = draws @ counts.astype(np.float64)
-    means: Values = np.divide(draws @ sums, number, out=np.full(number.shape, np.nan), where=number > 0)
-    return means
+    return _ratio(draws @ sums, draws @ counts.astype(np.float64))
 
 
 def _around(value: Values, replicates: Values, groups: Values) -> Values:
@@ -98,6 +100,8 @@ def _around(value: Values, replicates: Values, groups: Values) -> Values:
     for index in np.flatnonzero(np.isfinite(value) & (groups >= _LEAST_GROUPS)):
         drawn, number = replicates[np.isfinite(replicates[:, index]), index], groups[index]
         error = drawn.std(ddof=1) * np.sqrt(number / (number - 1))
+        if error <= _SAME:
+            continue
         reach = stdtrit(number - 1, (1 + LEVEL) / 2) * error
         out[index, 1:] = value[index] - reach, value[index] + reach
     return out
@@ -111,47 +115,62 @@ def _zero_reference(islands: Values, reference: int) -> Values:
     return out
 
 
-def _difference(one: Values, other: Values | None) -> tuple[float, float, float]:
+@dataclass(frozen=True)
+class _Group:
+    """A class's `mean` (T,) over its stations, and the means `left_out` (S, T) without each one, NaN where none is.
+
+    `there` (S, T) says which station measured.
+    """
+
+    mean: Values
+    left_out: Values
+    there: npt.NDArray[np.bool_]
+
+
+def _group(stations: Values) -> _Group:
+    """Return the means of stations (S, T)."""
+    there = np.isfinite(stations)
+    values, number = np.where(there, stations, 0), there.sum(axis=0)
+    total = values.sum(axis=0)
+    return _Group(_ratio(total, number), _ratio(total - values, number - there), there)
+
+
+def _difference(one: _Group, other: _Group | None) -> tuple[float, float, float]:
     """Return value, low, high of the mean over time of one class's temperature, or of its difference to another's."""
     from scipy.special import stdtrit
 
-    base = np.zeros(one.shape[1]) if other is None else _average(other)
-    value = _mean(_average(one) - base)
+    base = np.zeros(len(one.mean)) if other is None else other.mean
+    value = float(_means_over_time(one.mean - base))
     if not np.isfinite(value):
         return _UNKNOWN
     parts = [_jackknife(one, base)]
     if other is not None:
-        parts.append(_jackknife(other, _average(one)))
+        parts.append(_jackknife(other, one.mean))
     variance = sum(part for part, _ in parts)
-    if not np.isfinite(variance):
+    if not variance > _SAME**2:
         return value, np.nan, np.nan
-    if variance == 0:
-        return value, value, value
     freedom = variance**2 / sum(part**2 / (number - 1) for part, number in parts)
     reach = float(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
     return value, value - reach, value + reach
 
 
-def _jackknife(stations: Values, base: Values) -> tuple[float, int]:
+def _jackknife(stations: _Group, base: Values) -> tuple[float, int]:
     """Return the variance of mean over time (station mean - base) and the number of stations it is from."""
-    used = stations[np.isfinite(stations - base).any(axis=1)]
-    number = len(used)
+    used = (stations.there & np.isfinite(base)).any(axis=1)
+    number = int(used.sum())
     if number < 2:
         return np.nan, number
-    left_out = [_mean(_average(np.delete(used, k, axis=0)) - base) for k in range(number)]
-    spread = np.array(left_out) - np.mean(left_out)
-    return float((number - 1) / number * (spread**2).sum()), number
+    left_out = _means_over_time(stations.left_out[used] - base)
+    return float((number - 1) / number * ((left_out - left_out.mean()) ** 2).sum()), number
 
 
-def _average(stations: Values) -> Values:
-    """Return (T,) the mean over stations (S, T), NaN where none measured."""
-    there = np.isfinite(stations)
-    number = there.sum(axis=0)
-    total = np.where(there, stations, 0).sum(axis=0)
-    means: Values = np.divide(total, number, out=np.full(number.shape, np.nan), where=number > 0)
+def _means_over_time(values: Values) -> Values:
+    """Return the means over the last axis, of what is finite; NaN where nothing is."""
+    there = np.isfinite(values)
+    return _ratio(np.where(there, values, 0).sum(axis=-1), there.sum(axis=-1))
+
+
+def _ratio(total: npt.NDArray[np.number], number: npt.NDArray[np.number]) -> Values:
+    """Return total / number, NaN where the number is 0."""
+    means: Values = np.divide(total, number, out=np.full(np.shape(number), np.nan), where=number > 0)
     return means
-
-
-def _mean(values: Values) -> float:
-    found = values[np.isfinite(values)]
-    return float(found.mean()) if found.size else np.nan

@@ -16,6 +16,8 @@ from lczmap.heat.units import Kind
 from lczmap.heat.zones import Zones
 from lczmap.raster import read_cells
 
+Cells = npt.NDArray[np.bool_]
+
 _BOX = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -30,10 +32,7 @@ def raster_island(zones: Zones, path: Path, kind: Kind, choices: Choices) -> Isl
     inside = measured & (zones.clearance_m >= border_m)
     sure = inside & _confident(zones, choices)
     if not sure.any():
-        raise ValueError(
-            f"{path}: no cell of the map has a temperature and lies {border_m:g} m or more from the border of its zone "
-            f"({measured.sum()} cells have a temperature); choose a finer map, or say `--border` with less"
-        )
+        raise ValueError(f"{path}: {_why_none(read, measured, inside, border_m, choices)}")
     row, col = np.nonzero(sure)
     block_cells = max(round(max(choices.block_m, 2 * read.pixel_m) / zones.cell_m), 1)
     figures = cell_figures(
@@ -54,6 +53,24 @@ def raster_island(zones: Zones, path: Path, kind: Kind, choices: Choices) -> Isl
             for row in class_rows(figures, zones, choices.reference)
         ],
     }
+
+
+def _why_none(read: RasterTemperatures, measured: Cells, inside: Cells, border_m: float, choices: Choices) -> str:
+    """Say why no cell is left, and what would help."""
+    if inside.any():
+        return (
+            f"none of its {inside.sum()} cells away from zone borders has a class of probability "
+            f"{choices.least_confidence:g} or more; say `--least-confidence` with less"
+        )
+    if read.pixel_m > choices.border_m:
+        return (
+            f"its pixels of {read.pixel_m:.0f} m are wider than the zones, so each holds several; give a finer raster, "
+            "or stations"
+        )
+    return (
+        f"no cell of the map has a temperature and lies {border_m:g} m or more from the border of its zone "
+        f"({measured.sum()} cells have a temperature); choose a finer map, or say `--border` with less"
+    )
 
 
 def _raster_facts(read: RasterTemperatures, border_m: float, block_m: float, choices: Choices) -> Island:
@@ -77,10 +94,10 @@ def _raster_facts(read: RasterTemperatures, border_m: float, block_m: float, cho
     }
 
 
-def _confident(zones: Zones, choices: Choices) -> npt.NDArray[np.bool_]:
+def _confident(zones: Zones, choices: Choices) -> Cells:
     """Return the cells (y, x) whose class is at least as probable as asked; all without a confidence raster."""
     if choices.confidence is None:
         return np.ones(zones.codes.shape, np.bool_)
     bands, _ = read_cells(choices.confidence, expected=zones.geobox)
-    confident: npt.NDArray[np.bool_] = bands[0] >= choices.least_confidence
+    confident: Cells = bands[0] >= choices.least_confidence
     return confident

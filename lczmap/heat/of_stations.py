@@ -13,7 +13,7 @@ from lczmap.evaluation.bootstrap import LEVEL
 from lczmap.heat.islands import station_figures
 from lczmap.heat.rows import Choices, Island, class_rows, head
 from lczmap.heat.stations import Stations, read_stations, to_map
-from lczmap.heat.units import to_celsius
+from lczmap.heat.units import refuse_standardised, to_celsius
 from lczmap.heat.zones import Zones, place_clearance_m
 
 
@@ -24,6 +24,8 @@ def station_island(zones: Zones, path: Path, choices: Choices) -> Island:
     ValueError where none is left, or for a table that `read_stations` refuses.
     """
     stations = read_stations(path, column=choices.column, crs=choices.crs)
+    if stations.unit is None:  # a winter's day in degrees has such values too
+        refuse_standardised(stations.values, f"stations {path}")
     celsius = to_celsius(
         stations.values,
         stated=stations.unit,
@@ -99,6 +101,9 @@ def _station_notes(listed: list[dict[str, Any]], rows: list[dict[str, Any]]) -> 
         notes.append(f"left out, beside the map or on ground without class: {', '.join(beside)}")
     if near:
         notes.append(f"near the border of their zone, counted all the same: {', '.join(near)}")
+    same = [row["label"] for row in rows if row["n"] > 1 and not np.isfinite(row["temperature_c"]["low"])]
+    if same:
+        notes.append(f"stations that agree exactly, so no interval: LCZ {', '.join(same)}")
     if single:
         notes.append(f"one station only, so no interval: LCZ {', '.join(single)}")
     return notes
@@ -112,13 +117,15 @@ def _steps(
     keys: tuple[str, ...] | tuple[int | None, ...],
 ) -> list[dict[str, Any]]:
     """Return the figures of each time, or of each hour of the day; nothing where the table has no times."""
-    distinct = sorted({key for key in keys if key not in ("", None)}, key=keys.index)
+    columns: dict[str | int, list[int]] = {}
+    for column, key in enumerate(keys):
+        if key is not None and key != "":
+            columns.setdefault(key, []).append(column)
     steps = []
-    for key in sorted(distinct) if all(isinstance(k, int) for k in distinct) else distinct:
-        chosen = np.array([k == key for k in keys])
+    for key, chosen in columns.items():
         figures = station_figures(values[:, chosen], codes, reference=reference.code)
         steps.append({"when": key, "classes": [r for r in class_rows(figures, zones, reference) if r["n"]]})
-    return steps
+    return sorted(steps, key=lambda step: step["when"]) if isinstance(next(iter(columns), ""), int) else steps
 
 
 def _span(times: tuple[str, ...]) -> str | None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyproj
 from odc.geo.geobox import GeoBox
 
-from lczmap.heat.units import Kind, Unit, to_celsius, unit_of_text
+from lczmap.heat.units import Kind, Unit, refuse_standardised, to_celsius, unit_of_text
 from lczmap.raster import BandFacts, ResamplingName, band_facts, footprint, lattice, read_onto, sample_band
 
 LANDSAT_SCALE, LANDSAT_OFFSET = 0.00341802, 149.0
@@ -64,9 +64,9 @@ def read_temperatures(
         raise ValueError(
             f"{path}: expected temperatures on the map, none of its cells has one. {_places(path, geobox)}"
         )
-    whole = sample_band(path, band=number)
-    if landsat:
-        whole = np.where(whole == 0, np.nan, whole)
+    sample = sample_band(path, band=number)
+    whole = np.where(landsat & (sample == 0), np.nan, sample).astype(np.float64) * scale + offset
+    refuse_standardised(whole, str(path))
     stated, stated_by = ("kelvin", "format") if landsat else _stated_unit(facts)
     result = to_celsius(
         stored.astype(np.float64) * scale + offset,
@@ -75,7 +75,7 @@ def read_temperatures(
         asked=unit,
         kind=kind,
         where=str(path),
-        whole=whole.astype(np.float64) * scale + offset,
+        whole=whole,
     )
     notes = list(result.notes)
     if landsat:
@@ -104,9 +104,9 @@ def _scaling(path: Path, facts: BandFacts) -> tuple[float, float, bool]:
 
 
 def _stated_unit(facts: BandFacts) -> tuple[Unit | None, str]:
-    """Return the unit that a band states and where: its unit, a tag, or its name."""
+    """Return the unit that a band states and where: its unit, or a tag. Names of bands end in many letters."""
     texts = {"unit": facts.unit} | {f"tag {key!r}": facts.tags.get(key, "") for key in ("units", "unit")}
-    for where, text in {**texts, "band name": facts.name}.items():
+    for where, text in texts.items():
         found = unit_of_text(text)
         if found:
             return found, where

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lczmap.classes import CLASSES, NUM_CLASSES, LczClass
+from lczmap.classes import CLASSES, LczClass
 from lczmap.heat.islands import Figures
 from lczmap.heat.units import Kind, Unit
 from lczmap.heat.zones import BORDER_M, Zones
@@ -64,7 +64,7 @@ def head(kind: Kind, source: str, path: Path, choices: Choices, zones: Zones, fi
 
 def class_rows(figures: Figures, zones: Zones, reference: LczClass) -> list[dict[str, Any]]:
     """Return one row per class of the map or of the figures: area, number, temperature and island with interval."""
-    cells = np.bincount(zones.codes.ravel(), minlength=NUM_CLASSES + 1)[1:]
+    cells = zones.cells
     rows = []
     for c in CLASSES:
         if not cells[c.index] and not figures.count[c.index]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyogrio
+import numpy.typing as npt
 import pyproj
 import shapely
 
@@ -17,6 +16,7 @@ from lczmap.evaluation.records import write_report
 from lczmap.files import replacing
 from lczmap.heat.sensors import LEAST_CLEARANCE_M, SPACING_M, Sensors, propose
 from lczmap.heat.zones import BORDER_M, Zones, read_zones
+from lczmap.vector_file import write_layer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +74,6 @@ def draw_sensors(zones: Zones, sensors: Sensors) -> Figure:
 
 
 def _report(zones: Zones, sensors: Sensors, asked: int, clearance_m: float) -> dict[str, Any]:
-    cells = np.bincount(zones.codes.ravel(), minlength=len(CLASSES) + 1)[1:]
     placed = np.bincount(sensors.code, minlength=len(CLASSES) + 1)[1:]
     return {
         "what": "places for air thermometers, in proportion to the area of the zones, away from their borders",
@@ -89,13 +88,13 @@ def _report(zones: Zones, sensors: Sensors, asked: int, clearance_m: float) -> d
                 "code": c.code,
                 "label": c.label,
                 "title": c.title,
-                "area_km2": float(cells[c.index]) * zones.cell_m**2 / 1e6,
+                "area_km2": float(zones.cells[c.index]) * zones.cell_m**2 / 1e6,
                 "wanted": int(sensors.wanted[c.index]),
                 "placed": int(placed[c.index]),
                 "why": sensors.reasons.get(c.code),
             }
             for c in CLASSES
-            if cells[c.index]
+            if zones.cells[c.index]
         ],
         "sensors": _rows(zones, sensors, clearance_m),
     }
@@ -120,19 +119,11 @@ def _centres(zones: Zones, sensors: Sensors) -> tuple[Any, Any]:
 
 
 def _write_points(path: Path, zones: Zones, sensors: Sensors, rows: list[dict[str, Any]]) -> None:
-    buffer = BytesIO()  # in memory, because GDAL wants the final file ending
-    pyogrio.raw.write(
-        buffer,
-        shapely.to_wkb(shapely.points(*_centres(zones, sensors))),
-        [np.array([row[field] for row in rows], dtype=_DTYPES.get(field, object)) for field in _FIELDS],
-        np.array(_FIELDS, dtype=object),
-        geometry_type="Point",
-        crs=str(zones.geobox.crs),
-        driver="GPKG",
-        layer="sensors",
-    )
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    columns: dict[str, npt.NDArray[Any]] = {
+        field: np.array([row[field] for row in rows], dtype=_DTYPES.get(field, object)) for field in _FIELDS
+    }
+    points = shapely.points(*_centres(zones, sensors))
+    write_layer(path, "sensors", points, columns, kind="Point", crs=str(zones.geobox.crs))
 
 
 _DTYPES: dict[str, type] = {

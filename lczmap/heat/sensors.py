@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from lczmap.classes import CLASSES, NUM_CLASSES
 from lczmap.heat.zones import BORDER_M, Zones
+from lczmap.shares import apportion
 
 LEAST_CLEARANCE_M = 100.0
 """Where a class has no place 200 m from its border, places from here on are taken and flagged."""
@@ -47,7 +48,7 @@ def propose(zones: Zones, sensors: int, *, clearance_m: float = BORDER_M) -> Sen
     """
     if sensors < 1:
         raise ValueError(f"expected at least 1 sensor, got {sensors}")
-    cells = np.bincount(zones.codes.ravel(), minlength=NUM_CLASSES + 1)[1:]
+    cells = zones.cells
     largest = np.array([zones.clearance_m[zones.codes == code].max(initial=0) for code in range(1, NUM_CLASSES + 1)])
     least = min(LEAST_CLEARANCE_M, clearance_m)
     has_room = (largest >= least) & (np.arange(1, NUM_CLASSES + 1) != WATER)
@@ -56,7 +57,8 @@ def propose(zones: Zones, sensors: int, *, clearance_m: float = BORDER_M) -> Sen
             f"no zone of the map has a place {least:g} m from its border (the best has {largest.max():.0f} m): a "
             "thermometer would measure several zones; filter the map (lcz_filtered.tif), or say `--clearance` with less"
         )
-    wanted = share_out(sensors, np.where(has_room, cells, 0))
+    areas = np.where(has_room, cells, 0)
+    wanted = apportion(areas, sensors)
     found: list[tuple[int, int, int, int]] = []
     for code in (np.argsort(largest, kind="stable") + 1).tolist():  # the classes with the least room choose first
         if wanted[code - 1]:
@@ -65,17 +67,14 @@ def propose(zones: Zones, sensors: int, *, clearance_m: float = BORDER_M) -> Sen
             found += [(row, col, code, rank) for rank, (row, col) in enumerate(places, 1)]
     row, col, code, rank = np.array(sorted(found, key=lambda place: (place[2], place[3])), np.int64).T
     placed = np.bincount(code, minlength=NUM_CLASSES + 1)[1:]
-    return Sensors(row, col, code, rank, wanted, _reasons(cells, largest, least, wanted, placed, sensors))
+    return Sensors(row, col, code, rank, wanted, _reasons(cells, areas, largest, least, placed, sensors))
 
 
-def share_out(number: int, areas: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Share `number` seats in proportion to `areas` (N,): whole parts, then the largest remainders (Hare quota)."""
-    exact = number * areas / areas.sum()
-    seats = np.floor(exact).astype(np.int64)
-    rest = number - int(seats.sum())
-    largest = np.argsort(seats - exact, kind="stable")[:rest]
-    shared: npt.NDArray[np.int64] = seats + np.bincount(largest, minlength=len(seats))
-    return shared
+def _enough_for(index: int, areas: npt.NDArray[np.int64], more_than: int) -> int:
+    """Return the least number of seats, above `more_than`, of which an area of those (N,) gets one."""
+    shares = areas.sum() / areas[index]
+    first = max(more_than + 1, int(shares / np.count_nonzero(areas)))  # for fewer, its remainder is none of the largest
+    return next(number for number in range(first, int(np.ceil(shares)) + 1) if apportion(areas, number)[index])
 
 
 def _places(
@@ -113,14 +112,14 @@ def _nearest_m(
 
 def _reasons(
     cells: npt.NDArray[np.int64],
-    largest: npt.NDArray[np.float64],
+    areas: npt.NDArray[np.int64],
+    largest: npt.NDArray[np.float32],
     least: float,
-    wanted: npt.NDArray[np.int64],
     placed: npt.NDArray[np.int64],
     sensors: int,
 ) -> dict[int, str]:
     reasons = {}
-    share = cells / cells[wanted > 0].sum()
+    wanted = apportion(areas, sensors)
     for c in CLASSES:
         if not cells[c.index]:
             continue
@@ -131,8 +130,8 @@ def _reasons(
                 f"no cell is {least:g} m or more from the border of its zone; the innermost is {largest[c.index]:.0f} m"
             )
         elif not wanted[c.index]:
-            enough = int(np.ceil(1 / share[c.index]))
-            reasons[c.code] = f"its area is too small a share for one of {sensors}; about {enough} would give it one"
+            enough = _enough_for(c.index, areas, sensors)
+            reasons[c.code] = f"its area is too small a share for one of {sensors}; {enough} would give it one"
         elif placed[c.index] < wanted[c.index]:
             reasons[c.code] = (
                 f"room for {placed[c.index]} of {wanted[c.index]}: sensors stand {SPACING_M:g} m or more apart"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from lczmap.heat.units import Unit, unit_of_text
 
 LON, LAT = ("lon", "longitude", "long", "lng"), ("lat", "latitude")
 X, Y = ("x", "easting"), ("y", "northing")
-STATION = ("station", "station_id", "stationid", "sensor", "sensor_id", "id", "name")
+STATION = ("station", "station_id", "stationid", "station_name", "site", "sensor", "sensor_id", "name", "id")
 TIME = ("time", "datetime", "timestamp", "date_time", "date", "utc")
 TEMPERATURE = ("temperature", "air_temperature", "temp", "airtemp", "tair", "t_air", "ta", "t2m", "tas", "t")
 """Names of columns, the likeliest first; upper and lower case do not matter, a temperature may end in its unit."""
@@ -32,8 +32,8 @@ _UNIT_ENDING = re.compile(r"[\s_]*[\[\(]?(°c|℃|c|celsius|deg_?c|°f|f|fahrenh
 class Stations:
     """Temperatures (S, T) as the file holds them, NaN where missing, of stations at `x`, `y` (S,) in `crs`.
 
-    `times` are the T moments in order; one empty text where the table has no times. `unit` is what the name of the
-    `column` states, None if it states nothing.
+    `times` are the T moments in order, one empty text where the table has no times; `hours` are theirs, None where a
+    time is a date only. `unit` is what the name of the `column` states, None if it states nothing.
     """
 
     names: tuple[str, ...]
@@ -65,14 +65,19 @@ def read_stations(path: Path, *, column: str | None = None, crs: str | None = No
 
     One row per station and time; a CSV has `lon` and `lat`, or `x` and `y` in `crs`. `column` names the temperature
     where it is not one of TEMPERATURE. Empty cells, `nan` and `NA` are missing. ValueError for a missing file or
-    column, a text that is no number or no ISO 8601 time, a station that moves or has two values at one time.
+    column, a text that is no number or no ISO 8601 time, a station that moves or has two values at one time,
+    or two that take turns at one place.
     """
     if not path.is_file():
         raise ValueError(f"stations {path}: no such file; set `temperature.air` to a table of stations or a raster")
     is_text = path.suffix.lower() in (".csv", ".txt", ".tsv")
-    rows, own_crs = _read_csv(path, crs) if is_text else _read_points(path)
+    try:
+        rows, own_crs = _read_csv(path, crs) if is_text else _read_points(path)
+    except csv.Error as error:
+        raise ValueError(f"stations {path}: not a readable table ({error})") from error
     if not rows:
         raise ValueError(f"stations {path}: expected one row per station (and time), found none")
+    _check_crs(path, own_crs)
     header = list(rows[0].cells)
     name = _temperature_column(path, header, column)
     return _pivot(path, rows, own_crs, name, _find(header, STATION), _find(header, TIME))
@@ -108,6 +113,15 @@ def _coordinate_columns(path: Path, header: list[str], crs: str | None) -> tuple
         return x, y, crs
     wanted = "the CRS of x and y with `--crs` (`temperature.crs`)" if x and y else "columns lon and lat, or x and y"
     raise ValueError(f"stations {path}: expected {wanted}; the columns are {', '.join(header)}")
+
+
+def _check_crs(path: Path, crs: str) -> None:
+    try:
+        known = pyproj.CRS(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise ValueError(f"stations {path}: expected a CRS such as EPSG:32633, got {crs!r} ({error})") from error
+    if not (known.is_geographic or known.is_projected):
+        raise ValueError(f"stations {path}: expected a CRS that has a place on Earth, got {known.name}")
 
 
 def _read_points(path: Path) -> tuple[list[_Row], str]:
@@ -146,6 +160,7 @@ def _temperature_column(path: Path, header: list[str], asked: str | None) -> str
 def _pivot(path: Path, rows: list[_Row], crs: str, column: str, station: str | None, time: str | None) -> Stations:
     places: dict[str, _Row] = {}
     measured: dict[tuple[str, datetime | None], float] = {}
+    days: set[datetime | None] = set()
     for row in rows:
         name = row.cells[station] if station else f"{row.x:.6f} {row.y:.6f}"
         first = places.setdefault(name, row)
@@ -157,6 +172,10 @@ def _pivot(path: Path, rows: list[_Row], crs: str, column: str, station: str | N
         if key in measured:
             raise ValueError(f"{row.where}: the station {name!r} has a second value at {key[1] or 'no stated time'}")
         measured[key] = _number(row.where, column, row.cells[column], missing=True)
+        if time and _is_date(row.cells[time]):
+            days.add(key[1])
+    if station:
+        _refuse_turns(path, places, measured, station)
     try:
         moments = sorted({moment for _, moment in measured}, key=lambda t: (t is not None, t))
     except TypeError as error:
@@ -167,12 +186,30 @@ def _pivot(path: Path, rows: list[_Row], crs: str, column: str, station: str | N
         x=np.array([row.x for row in places.values()]),
         y=np.array([row.y for row in places.values()]),
         crs=crs,
-        times=tuple("" if moment is None else moment.isoformat() for moment in moments),
-        hours=tuple(None if moment is None else moment.hour for moment in moments),
+        times=tuple("" if m is None else (m.date() if m in days else m).isoformat() for m in moments),
+        hours=tuple(None if m is None or m in days else m.hour for m in moments),
         values=values,
         column=column,
         unit=unit_of_text(column),
     )
+
+
+def _refuse_turns(
+    path: Path, places: Mapping[str, _Row], measured: Iterable[tuple[str, datetime | None]], column: str
+) -> None:
+    """Raise ValueError where two stations of a place never measure together: row numbers, not names of stations."""
+    moments: dict[str, set[datetime | None]] = {name: set() for name in places}
+    for name, moment in measured:
+        moments[name].add(moment)
+    here: dict[tuple[float, float], str] = {}
+    for name, row in places.items():
+        first = here.setdefault((round(row.x, 6), round(row.y, 6)), name)
+        if first != name and not moments[first] & moments[name]:
+            raise ValueError(
+                f"stations {path}: {first!r} and {name!r} of the column {column!r} stand at one place and never "
+                "measure at the same time, as if rows were numbered: call the column of the station's names "
+                "`station`, or leave out such columns, then each place is a station"
+            )
 
 
 def to_map(stations: Stations, crs: str) -> Iterator[tuple[float, float]]:
@@ -200,6 +237,15 @@ def _time(where: str, text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"{where}: expected a time as in ISO 8601, such as 2024-07-20T22:00Z, got {text!r}") from error
+
+
+def _is_date(text: str) -> bool:
+    """Say whether a time in ISO 8601 is a day without a time of day."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _text(value: object) -> str:

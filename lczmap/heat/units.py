@@ -55,13 +55,10 @@ def to_celsius(
     """Return temperatures in degrees Celsius after a look at whether they can be that.
 
     `stated` is what the file says, in its `stated_by`; `asked` what the user says, where the file does not. `whole`
-    are all values of the file, of which `values` are those that are used. ValueError for values without a unit
-    (standardised ones too), or outside what was ever measured.
+    are all values of the file, of which `values` are those that are used. ValueError for values without a unit or
+    outside what was ever measured.
     """
-    found = whole[np.isfinite(whole)]
-    if stated is None:
-        _refuse_standardised(found, where)
-    found = np.concatenate([found, values[np.isfinite(values)]])  # `whole` may be thinned out
+    found = np.concatenate([part[np.isfinite(part)] for part in (whole, values)])  # `whole` may be thinned out
     unit = stated or asked
     if unit is None:
         raise ValueError(
@@ -91,7 +88,9 @@ def is_standardised(values: Values) -> bool:
     return bool(scored or (values.min() >= 0 and values.max() <= 1))
 
 
-def _refuse_standardised(found: Values, where: str) -> None:
+def refuse_standardised(values: Values, where: str) -> None:
+    """Raise ValueError for standardised values, NaN where missing: they have no unit, whatever is said of them."""
+    found = values[np.isfinite(values)]
     if is_standardised(found):
         raise ValueError(
             f"{where}: the values have mean {found.mean():.2f}, standard deviation {found.std():.2f} and run "

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyproj
 from odc.geo.geobox import GeoBox
 
-from lczmap.classes import NODATA_CODE
-from lczmap.raster import read_class_map
+from lczmap.classes import NODATA_CODE, NUM_CLASSES
+from lczmap.raster import read_class_map, square_pixel_m
 
 Codes = npt.NDArray[np.uint8]
-Metres = npt.NDArray[np.float64]
+Metres = npt.NDArray[np.float32]
 
 BORDER_M = 200.0
 """What lies nearer to another zone is influenced by it and counts as edge."""
+TILE, MARGIN = 2048, 256  # cells: what is computed at once, for memory, and what is first looked at around it
 
 
 @dataclass(frozen=True)
@@ -32,34 +33,63 @@ class Zones:
     cell_m: float
     clearance_m: Metres
 
+    @cached_property
+    def cells(self) -> npt.NDArray[np.int64]:
+        """Number of cells (17,) of each class; counted once, because a year of hours asks 8760 times."""
+        return np.array([(self.codes == code).sum() for code in range(1, NUM_CLASSES + 1)], np.int64)
+
 
 def read_zones(path: Path) -> Zones:
-    """Read a map of square cells in a CRS of metres; ValueError for another one, or one without any class."""
+    """Read a map of square cells of true metres; ValueError for another one, or one without any class."""
     codes, geobox = read_class_map(path)
-    width, height = abs(geobox.transform.a), abs(geobox.transform.e)
-    crs = None if geobox.crs is None else pyproj.CRS(str(geobox.crs))
-    in_metres = crs is not None and crs.is_projected and crs.axis_info[0].unit_name == "metre"
-    if not in_metres or not np.isclose(width, height):
-        found = "no CRS" if crs is None else f"{crs.name}, {width:g} × {height:g} {crs.axis_info[0].unit_name}"
-        raise ValueError(
-            f"{path}: expected square cells in a CRS of metres, such as UTM, because distances to zone borders count "
-            f"in metres; got {found}. Reproject the map, with the nearest neighbour"
-        )
+    cell_m = square_pixel_m(geobox, path)
     if not codes.any():
         raise ValueError(f"{path}: expected an LCZ map, no cell has a class")
-    return Zones(codes, geobox, width, border_distance_m(codes, width))
+    return Zones(codes, geobox, cell_m, border_distance_m(codes, cell_m))
 
 
 def border_distance_m(codes: Codes, cell_m: float) -> Metres:
     """Return (y, x) the distance from each cell's centre to the nearest border of its zone, in metres.
 
     The border of a zone is where another class, nodata or the end of the map begins: what lies there is another
-    zone, or unknown. Exact: 50 m for a cell of 100 m beside another class. 0 for cells without class.
+    zone, or unknown. Exact: 50 m for a cell of 100 m beside another class. 0 for cells without class. Memory, beside
+    what is returned, is that of one tile and its surroundings, as far as zones are wide.
     """
-    from scipy.ndimage import distance_transform_edt
-
     rows, cols = codes.shape
     framed = np.pad(codes, 1)
+    distance = np.zeros(codes.shape, np.float32)
+    for top in range(0, rows, TILE):
+        for left in range(0, cols, TILE):
+            tile = slice(top, min(top + TILE, rows)), slice(left, min(left + TILE, cols))
+            has_class = codes[tile] != NODATA_CODE
+            if has_class.any():
+                distance[tile] = np.where(has_class, _tile_distance(framed, tile, has_class) * cell_m, 0)
+    return distance
+
+
+def _tile_distance(framed: Codes, tile: tuple[slice, slice], wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return a tile's distances in cells, right where `wanted`; `framed` is the map with a ring of nodata.
+
+    The surroundings grow until no border beyond them could be nearer than the one that was found.
+    """
+    rows, cols = (n - 2 for n in framed.shape)
+    margin = MARGIN
+    while True:
+        top, left = (max(part.start - margin, 0) for part in tile)
+        bottom, right = min(tile[0].stop + margin, rows), min(tile[1].stop + margin, cols)
+        inner = slice(tile[0].start - top, tile[0].stop - top), slice(tile[1].start - left, tile[1].stop - left)
+        distance = _window_distance(framed[top : bottom + 2, left : right + 2])[inner]
+        is_whole = (bottom - top, right - left) == (rows, cols)
+        if is_whole or distance[wanted].max() <= margin:
+            return distance
+        margin *= 2
+
+
+def _window_distance(framed: Codes) -> npt.NDArray[np.float64]:
+    """Return the distances in cells within a window (y + 2, x + 2), whose ring says what borders it; inf if none."""
+    from scipy.ndimage import distance_transform_edt
+
+    rows, cols = (n - 2 for n in framed.shape)
     beside = framed[1:-1, :-1] != framed[1:-1, 1:]  # (rows, cols + 1), upright cell sides
     above = framed[:-1, 1:-1] != framed[1:, 1:-1]  # (rows + 1, cols), level cell sides
     # nodes every half cell: the point of a border that is nearest to a centre is the middle or the end of a side
@@ -67,8 +97,10 @@ def border_distance_m(codes: Codes, cell_m: float) -> Metres:
     for offset in (0, 1, 2):
         inside[offset : offset + 2 * rows : 2, ::2] &= ~beside
         inside[::2, offset : offset + 2 * cols : 2] &= ~above
-    distance: Metres = distance_transform_edt(inside)[1::2, 1::2] * (cell_m / 2)
-    return np.where(codes == NODATA_CODE, 0.0, distance)
+    if inside.all():
+        return np.full((rows, cols), np.inf)
+    distance: npt.NDArray[np.float64] = distance_transform_edt(inside)[1::2, 1::2] / 2
+    return distance
 
 
 def place_clearance_m(codes: Codes, row: float, col: float, cell_m: float, *, reach_m: float) -> float:

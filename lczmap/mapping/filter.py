@@ -19,7 +19,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from lczmap.classes import NODATA_CODE, NUM_CLASSES, PaletteName
+from lczmap.classes import NODATA_CODE, NUM_CLASSES, palette_of
+from lczmap.provenance import own_tags
 from lczmap.raster import read_class_map, read_tags, square_pixel_m, write_class_map
 
 RADIUS_M = (200, 300, 300, 300, 300, 300, 300, 500, 300, 500, 200, 200, 200, 200, 300, 200, 50)
@@ -44,15 +45,14 @@ def filter_map(lcz_path: Path, out_path: Path) -> float:
     """Write the filtered map in the format of lcz.tif, with its tags, colours and FILTER_TAG.
 
     Returns the share of the cells with a class whose class has changed. ValueError for a map that is not in metres,
-    has oblong pixels or another value than 0..17.
+    has oblong pixels or other values than LCZ classes.
     """
     codes, geobox = read_class_map(lcz_path)
     pixel_m = square_pixel_m(geobox, lcz_path)
     filtered = filter_codes(codes, pixel_m)
     done = f"Gaussian class filter, radius and sigma by class in metres, at {pixel_m:g} m pixels"
-    tags = {key: text for key, text in read_tags(lcz_path).items() if key.startswith(("LCZMAP_", "TIFFTAG_"))}
-    palette: PaletteName = "colour_blind" if tags.get("LCZMAP_PALETTE") == "colour_blind" else "official"
-    write_class_map(out_path, filtered, geobox, tags={**tags, FILTER_TAG: done}, palette=palette)
+    tags = read_tags(lcz_path)
+    write_class_map(out_path, filtered, geobox, tags={**own_tags(tags), FILTER_TAG: done}, palette=palette_of(tags))
     return float((filtered != codes).sum() / max((codes != NODATA_CODE).sum(), 1))
 
 

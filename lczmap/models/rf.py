@@ -118,9 +118,9 @@ def fit_forest(
 
 
 def grow_trees(
-    values: Float, index: npt.NDArray[np.integer], *, trees: int, balanced: bool, seed: int
+    values: Float, index: npt.NDArray[np.integer], *, trees: int, balanced: bool, seed: int, threads: int | None = None
 ) -> tuple[Trees, Float]:
-    """Train trees on features (N, F), NaN where missing, and class indices 0..16 (N,).
+    """Train trees on features (N, F), NaN where missing, and class indices 0..16 (N,), on all processors or `threads`.
 
     Return them and the features' means (F,), which fill what is missing; every feature is known somewhere.
     """
@@ -129,7 +129,7 @@ def grow_trees(
     known = np.isfinite(values)
     fill = np.nanmean(np.where(known, values, np.nan), axis=0).astype(np.float32)
     forest = RandomForestClassifier(
-        n_estimators=trees, class_weight="balanced" if balanced else None, n_jobs=-1, random_state=seed
+        n_estimators=trees, class_weight="balanced" if balanced else None, n_jobs=threads or -1, random_state=seed
     )
     forest.fit(np.where(known, values, fill), index)
     return trees_of(forest), fill

@@ -4,36 +4,33 @@ Arrays are (band, y, x), rows run north to south, missing pixels are NaN in floa
 temporary name in the same folder and renames at the end, so a file under its final name is complete.
 """
 
+from lczmap.raster.categories import Category, write_categories
 from lczmap.raster.exchange import write_generator_bands
 from lczmap.raster.facts import BandFacts, band_facts, sample_band
 from lczmap.raster.files import Float
-from lczmap.raster.maps import read_class_map, write_class_map, write_probabilities
+from lczmap.raster.maps import read_class_map, read_classes_onto, write_class_map, write_probabilities
 from lczmap.raster.pictures import encode_jpeg, read_colors, read_small, read_strips
 from lczmap.raster.pixels import (
-    ResamplingName,
     band_names,
-    covering,
-    footprint,
     lattice,
     read_onto,
     read_part,
     read_tags,
     read_window,
     scale_offset,
-    warp,
 )
 from lczmap.raster.png import encode_png
 from lczmap.raster.polygons import area_polygons
 from lczmap.raster.products import (
-    Category,
     RasterHeader,
+    check_true_metres,
     read_header,
     square_pixel_m,
-    write_categories,
     write_float_cog,
 )
 from lczmap.raster.stacks import Stack, StackEncoding, read_cells, read_stack, write_cells, write_parts, write_stack
 from lczmap.raster.true_color import write_picture
+from lczmap.raster.warping import ResamplingName, covering, footprint, warp
 
 __all__ = [
     "BandFacts",
@@ -46,6 +43,7 @@ __all__ = [
     "area_polygons",
     "band_facts",
     "band_names",
+    "check_true_metres",
     "covering",
     "encode_jpeg",
     "encode_png",
@@ -53,6 +51,7 @@ __all__ = [
     "lattice",
     "read_cells",
     "read_class_map",
+    "read_classes_onto",
     "read_colors",
     "read_header",
     "read_onto",

@@ -22,7 +22,6 @@ class BandFacts:
 
     count: int
     dtype: str
-    name: str
     unit: str
     scale: float
     offset: float
@@ -39,7 +38,6 @@ def band_facts(path: Path, *, band: int = 1) -> BandFacts:
         return BandFacts(
             count=source.count,
             dtype=source.dtypes[band - 1],
-            name=source.descriptions[band - 1] or "",
             unit=source.units[band - 1] or "",
             scale=float(source.scales[band - 1]),
             offset=float(source.offsets[band - 1]),

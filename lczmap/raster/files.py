@@ -29,6 +29,8 @@ Float = npt.NDArray[np.float32]
 # rasters that a thread keeps open: 15 dates of 13 bands, fewer where the system allows few
 _MOST_OPEN = max(16, min(200, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // (2 * (os.cpu_count() or 1))))
 _OPEN = threading.local()
+BIGTIFF = "IF_SAFER"
+"""GDAL foresees files above 4 GB by itself only where they are not compressed; this foresees all that could be."""
 _GTIFF = {
     "driver": "GTiff",
     "tiled": True,
@@ -36,6 +38,7 @@ _GTIFF = {
     "blockysize": 256,
     "compress": "deflate",
     "interleave": "band",  # bands are read one at a time
+    "bigtiff": BIGTIFF,
 }
 
 
@@ -99,6 +102,15 @@ def lattice_of(path: Path | str, source: Any, crs: str | None, transform: Sequen
         raise ValueError(f"{path}: the raster has no CRS; describe it with `crs` and `transform`")
     affine = source.transform if transform is None else Affine(*transform)
     return GeoBox(source.shape, affine, crs or source.crs)
+
+
+def check_lattice(path: Path | str, geobox: GeoBox, expected: GeoBox | None) -> None:
+    """Refuse a raster on another grid than the expected one, where one is; ValueError with both."""
+    if expected is not None and geobox != expected:
+        raise ValueError(
+            f"{path}: expected the grid {expected.shape} at {tuple(expected.transform)[:6]} in {expected.crs}, "
+            f"got {geobox.shape} at {tuple(geobox.transform)[:6]} in {geobox.crs}"
+        )
 
 
 def profile_of(geobox: GeoBox, count: int, dtype: str, nodata: float | None) -> dict[str, Any]:

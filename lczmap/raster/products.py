@@ -1,4 +1,4 @@
-"""Rasters made of a map: cloud-optimised GeoTIFFs of named float bands or of categories, and any raster's header."""
+"""Rasters made of a map: cloud-optimised GeoTIFFs of named float bands, and any raster's header."""
 
 from __future__ import annotations
 
@@ -6,30 +6,24 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-from xml.sax.saxutils import escape
+from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-import rasterio
+import pyproj
 from affine import Affine
 from odc.geo.geobox import GeoBox
-from rasterio.shutil import copy as copy_raster
-from rasterio.windows import Window
 
-from lczmap.files import replacing
+from lczmap.raster.cog import write_cog
 from lczmap.raster.files import Float, opened, profile_of
 
-Part = tuple[tuple[slice, slice], npt.NDArray[Any]]
+MAX_LENGTH_ERROR = 0.05
+"""0.001 within a UTM zone; 0.035 at most in EPSG:3035, the equal-area grid of Europe (Canary Islands)."""
+MAX_AREA_ERROR = 0.02
+"""0.01 a zone's width beyond a UTM zone; 1.64 in Web Mercator at 52° N."""
 
-
-@dataclass(frozen=True)
-class Category:
-    """One value of a raster of categories: its number, name and colour #rrggbb."""
-
-    value: int
-    name: str
-    color: str
+_TO_UTM = (
+    "bring the map to a UTM zone by nearest neighbour first (gdalwarp -t_srs EPSG:326xx -tr 100 100 -r near); "
+    "a run's own lcz.tif is in one"
+)
 
 
 @dataclass(frozen=True)
@@ -65,17 +59,33 @@ def read_header(path: Path) -> RasterHeader:
         )
 
 
-def square_pixel_m(geobox: GeoBox, path: Path) -> float:
-    """Return the pixel size in metres; ValueError, naming `path`, unless pixels are square, north-up and in metres."""
+def square_pixel_m(geobox: GeoBox, path: Path | str) -> float:
+    """Return the pixel size in metres; ValueError, naming `path`, unless pixels are north-up squares of true metres."""
     a, b, _, d, e, _ = tuple(geobox.transform)[:6]
     in_metres = geobox.crs is not None and geobox.crs.projected and geobox.crs.units == ("metre", "metre")
     if not in_metres or b or d or e >= 0 or abs(a + e) > 1e-6 * abs(a):
-        unit = "no CRS" if geobox.crs is None else f"CRS {geobox.crs}"
+        unit = "no CRS" if geobox.crs is None else f"the CRS {pyproj.CRS(str(geobox.crs)).name}"
         raise ValueError(
-            f"{path}: expected square, north-up pixels in metres, got {a:g} × {-e:g} with {unit}; bring the map to a "
-            "UTM zone by nearest neighbour first (gdalwarp -t_srs EPSG:326xx -tr 100 100 -r near)"
+            f"{path}: expected square, north-up pixels in metres, got {a:g} × {-e:g} with {unit}; {_TO_UTM}"
         )
+    check_true_metres(str(geobox.crs), geobox.transform @ (geobox.shape.x / 2, geobox.shape.y / 2), path)
     return float(a)
+
+
+def check_true_metres(crs: str, centre: tuple[float, float], path: Path | str) -> None:
+    """Refuse a projected CRS in metres whose metres are none at `centre` (x, y), such as Web Mercator's; ValueError.
+
+    Lengths may be off by `MAX_LENGTH_ERROR` in any direction, areas by `MAX_AREA_ERROR` (Tissot's indicatrix).
+    """
+    projection = pyproj.Proj(crs)
+    at = projection.get_factors(*projection(*centre, inverse=True))
+    lengths = max(abs(at.tissot_semimajor - 1), abs(at.tissot_semiminor - 1))
+    if not (lengths <= MAX_LENGTH_ERROR and abs(at.areal_scale - 1) <= MAX_AREA_ERROR):
+        raise ValueError(
+            f"{path}: expected metres that are true on the ground, but at the map's centre {pyproj.CRS(crs).name} "
+            f"stretches lengths by {at.tissot_semiminor:.2f} to {at.tissot_semimajor:.2f} and areas by "
+            f"{at.areal_scale:.2f}; {_TO_UTM}"
+        )
 
 
 def write_float_cog(
@@ -92,61 +102,4 @@ def write_float_cog(
     Memory holds one part. What no part covers stays NaN.
     """
     profile = profile_of(geobox, len(names), "float32", math.nan) | {"predictor": 3}
-    _write_cog(path, parts, profile, names=names, tags=tags, overviews=overviews, options={"predictor": 3})
-
-
-def write_categories(
-    path: Path,
-    values: npt.NDArray[np.uint8],
-    geobox: GeoBox,
-    *,
-    name: str,
-    categories: Sequence[Category],
-    tags: Mapping[str, str],
-) -> None:
-    """Write one band (y, x) of categories, 0 = nodata and transparent, as cloud-optimised GeoTIFF with their colours.
-
-    Their names are GDAL category names, in the `.aux.xml` beside the file.
-    """
-    if values.shape != tuple(geobox.shape):
-        raise ValueError(f"{path}: expected values of the shape {tuple(geobox.shape)}, got {values.shape}")
-    colors = {0: (0, 0, 0, 0)}
-    names = [""] * (max(c.value for c in categories) + 1)
-    for c in categories:
-        colors[c.value] = (int(c.color[1:3], 16), int(c.color[3:5], 16), int(c.color[5:7], 16), 255)
-        names[c.value] = c.name
-    rows, cols = values.shape
-    whole = [((slice(0, rows), slice(0, cols)), values[np.newaxis])]
-    profile = profile_of(geobox, 1, "uint8", 0)
-    _write_cog(path, whole, profile, names=[name], tags=tags, overviews="mode", options={}, colors=colors)
-    listed = "".join(f"<Category>{escape(text)}</Category>" for text in names)
-    text = f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{listed}</CategoryNames></PAMRasterBand></PAMDataset>\n'
-    with replacing(path.with_name(path.name + ".aux.xml")) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def _write_cog(
-    path: Path,
-    parts: Iterable[Part],
-    profile: Mapping[str, Any],
-    *,
-    names: Sequence[str],
-    tags: Mapping[str, str],
-    overviews: str,
-    options: Mapping[str, Any],
-    colors: Mapping[int, tuple[int, int, int, int]] | None = None,
-) -> None:
-    with replacing(path) as temporary:
-        plain = temporary.with_suffix(".plain.tif")
-        try:
-            with rasterio.open(plain, "w", **profile) as target:
-                target.descriptions = list(names)
-                target.update_tags(**tags)
-                if colors:
-                    target.write_colormap(1, colors)
-                for (rows, cols), pixels in parts:
-                    target.write(pixels, window=Window.from_slices(rows, cols))
-            layout = {"compress": "deflate", "blocksize": 256, "overview_resampling": overviews}
-            copy_raster(plain, temporary, driver="COG", **layout, **options)
-        finally:
-            plain.unlink(missing_ok=True)
+    write_cog(path, parts, profile, names=names, tags=tags, overviews=overviews)

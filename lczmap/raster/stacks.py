@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
 from lczmap.files import replacing
-from lczmap.raster.files import Float, checked_read, new_raster, opened, profile_of
+from lczmap.raster.files import Float, check_lattice, checked_read, new_raster, opened, profile_of
 
 StackEncoding = Literal["float32", "uint16_reflectance"]
 
@@ -106,11 +106,7 @@ def read_cells(path: Path, *, expected: GeoBox | None = None) -> tuple[npt.NDArr
     """
     with opened(path) as source:
         geobox = GeoBox(source.shape, source.transform, source.crs)
-        if expected is not None and geobox != expected:
-            raise ValueError(
-                f"{path}: expected the grid {expected.shape} at {tuple(expected.transform)[:6]} in {expected.crs}, "
-                f"got {geobox.shape} at {tuple(geobox.transform)[:6]} in {geobox.crs}"
-            )
+        check_lattice(path, geobox, expected)
         return checked_read(path, source, None), geobox
 
 

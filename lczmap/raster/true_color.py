@@ -7,13 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from odc.geo.geobox import GeoBox
-from rasterio.enums import ColorInterp
-from rasterio.shutil import copy as copy_raster
-from rasterio.windows import Window
 
-from lczmap.files import replacing
+from lczmap.raster.cog import write_cog
 from lczmap.raster.files import profile_of
 
 
@@ -28,24 +24,5 @@ def write_picture(
 
     0 is nodata in every band, so that what no part covers is transparent. Memory holds one part at a time.
     """
-    with replacing(path) as temporary:
-        plain = temporary.with_suffix(".plain.tif")
-        try:
-            profile = profile_of(geobox, 3, "uint8", 0) | {"bigtiff": "IF_SAFER"}
-            with rasterio.open(plain, "w", **profile, photometric="RGB") as target:
-                target.descriptions = ["red", "green", "blue"]
-                target.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
-                target.update_tags(**tags)
-                for (rows, cols), pixels in parts:
-                    target.write(pixels, window=Window.from_slices(rows, cols))
-            copy_raster(
-                plain,
-                temporary,
-                driver="COG",
-                compress="deflate",
-                predictor="yes",
-                overview_resampling="average",
-                bigtiff="IF_SAFER",
-            )
-        finally:
-            plain.unlink(missing_ok=True)
+    profile = profile_of(geobox, 3, "uint8", 0) | {"photometric": "RGB", "predictor": 2}
+    write_cog(path, parts, profile, names=["red", "green", "blue"], tags=tags, overviews="average")

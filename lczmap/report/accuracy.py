@@ -8,9 +8,10 @@ from typing import Any
 from lczmap.classes import LABELS
 from lczmap.report.areas import class_name
 from lczmap.report.estimates import figure, sentence, warning_list
+from lczmap.report.json_file import read_record
 from lczmap.report.markup import Cell, Html, Number, folded, join, paragraph, table, tag
 from lczmap.report.others import networks_table, other_maps, with_teacher
-from lczmap.report.run_folder import RunFolder, Section, absent
+from lczmap.report.run_folder import ASSESSED, RunFolder, Section, absent
 from lczmap.report.values import flat_table
 
 _FIGURES = (
@@ -29,8 +30,7 @@ _PICTURES = (
     ("confusion.png", "Mean confusion matrix: reference in rows, map in columns"),
     ("calibration.png", "Calibration: how often the map is right at each confidence"),
 )
-SAMPLE_RESULTS = ("map_accuracy.json", "sample/map_accuracy.json")
-"""Where the result of `assess` is looked for."""
+_SAMPLES = (ASSESSED, f"sample*/{ASSESSED}")
 
 
 def accuracy_section(run: RunFolder, colors: Mapping[int, str]) -> Section:
@@ -88,7 +88,15 @@ def _class_table(classes: list[Mapping[str, Any]], colors: Mapping[int, str]) ->
         ]
         for one in classes
     ]
-    header = ["class", "polygons", "cells", "mapped cells", "producer's accuracy", "user's accuracy", "F1"]
+    header = [
+        "class",
+        "polygons",
+        "reference cells",
+        "reference cells mapped so",
+        "producer's accuracy",
+        "user's accuracy",
+        "F1",
+    ]
     return table(header, rows, caption="Each class on reference polygons")
 
 
@@ -107,13 +115,17 @@ def _counted(label: str, row: list[int]) -> list[Cell]:
 
 def _from_sample(run: RunFolder, colors: Mapping[int, str]) -> Iterator[Html]:
     yield tag("h3", "Map accuracy from a probability sample")
-    found = next((content for name in SAMPLE_RESULTS if (content := run.json(name)) is not None), None)
-    if found is None:
+    results = [path for pattern in _SAMPLES for path in run.found(pattern)]
+    if not results:
         yield absent(
             "Not done. `lczmap sample` draws cells at random for people to label, `lczmap assess` estimates the "
-            f"accuracy of the whole map and the true areas; its result is shown where it is called {SAMPLE_RESULTS[0]}."
+            f"accuracy of the whole map and the true areas; its result is shown where it is called {ASSESSED}."
         )
-        return
+    for path in results:
+        yield from _assessed(read_record(path), colors)
+
+
+def _assessed(found: Mapping[str, Any], colors: Mapping[int, str]) -> Iterator[Html]:
     labels = found["labels"]
     yield paragraph(
         f"Overall accuracy of the map {figure(found['oa'])}, built or natural {figure(found['oabu'])}, OAw "

@@ -13,6 +13,11 @@ from lczmap.report.estimates import figure
 from lczmap.report.markup import Html, join, paragraph, tag
 from lczmap.report.run_folder import RunFolder
 
+LOCAL_CLIMATE_ZONE = (
+    "A Local Climate Zone is a kind of neighbourhood or landscape, hundreds of metres across or more, whose buildings, "
+    "plants and ground give the air near the ground a temperature of its own. There are 10 built and 7 natural kinds "
+    "(Stewart and Oke 2012)."
+)
 SIMULATED = "Simulated scenes"
 
 
@@ -22,24 +27,22 @@ def days(run: RunFolder) -> str:
 
 
 def headline(run: RunFolder) -> Html:
-    """Return the title, the cautions and the facts of the run in a few boxes."""
-    tags = read_tags(run.folder / "lcz.tif")
-    cautions = [
-        paragraph(
-            line,
-            class_="caution",
-        )
-        for line in _cautions(run, tags)
-    ]
-    facts = [tag("li", tag("b", value), tag("span", words)) for value, words in _facts(run, tags)]
+    """Return the title and the cautions."""
+    cautions = [paragraph(line, class_="caution") for line in _cautions(run, read_tags(run.folder / "lcz.tif"))]
     return join(
         [
             tag("h1", f"Local Climate Zones of {run.city}"),
             paragraph(f"{days(run)}, map cells of {run.grid.cell_m} m, {run.grid.crs}", class_="subtitle"),
             *cautions,
-            tag("ul", *facts, class_="facts"),
         ]
     )
+
+
+def introduction(run: RunFolder) -> Html:
+    """Return what a Local Climate Zone is, and the facts of the run in a few boxes."""
+    facts = _facts(run, read_tags(run.folder / "lcz.tif"))
+    boxes = [tag("li", tag("b", value), tag("span", words)) for value, words in facts]
+    return tag("div", paragraph(LOCAL_CLIMATE_ZONE), tag("ul", *boxes, class_="facts"), class_="introduction")
 
 
 def _cautions(run: RunFolder, tags: Mapping[str, str]) -> Iterator[str]:

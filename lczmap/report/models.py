@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lczmap.report.json_file import read_record
 from lczmap.report.markup import Html, folded, join, table, tag
 from lczmap.report.prose import rendered
 from lczmap.report.run_folder import RunFolder, Section, absent
@@ -19,14 +19,14 @@ _LEFT, _BOTTOM = 44, 24
 def models_section(run: RunFolder) -> Section:
     """Return the card of each network, the main one first."""
     names = ["", *run.networks()]
-    cards = [_card(run, path, names) for path in run.checkpoints if path.with_suffix(".json").is_file()]
+    cards = [_card(run, path, names) for path in run.checkpoints]
     if not cards:
         cards = [absent("The descriptions of the networks (checkpoint.json) were not given to `write-report`.")]
     return Section("networks", "Networks", join([*cards, *_reliability(run, names)]))
 
 
 def _card(run: RunFolder, checkpoint: Path, names: Sequence[str]) -> Html:
-    described: dict[str, Any] = json.loads(checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
+    described = read_record(checkpoint.with_suffix(".json"))
     folder = checkpoint.parent.name
     role = "" if folder in names else " (main network)" if checkpoint == run.checkpoints[0] else ""
     extra = described.get("extra") or {}
@@ -104,6 +104,6 @@ def _reliability(run: RunFolder, names: Sequence[str]) -> Iterator[Html]:
     """Yield what is known about networks whose weights are public."""
     for name in names:
         path = run.folder / (f"models/{name}/reliability.md" if name else "reliability.md")
-        if path.is_file():
+        if run.shows(path):
             title = f"Reliability of {name or 'the main network'}, from what its authors published"
             yield folded(title, rendered(path.read_text(encoding="utf-8")))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from lczmap.report.estimates import figure, sentence, warning_list
+from lczmap.report.json_file import read_record
 from lczmap.report.markup import Html, Number, join, paragraph, picture, table, tag
 from lczmap.report.run_folder import RunFolder, Section
 
@@ -47,7 +47,7 @@ def with_teacher(run: RunFolder) -> Iterator[Html]:
 
 def other_maps(run: RunFolder) -> Iterator[Html]:
     """Yield the agreement with the other maps of the configuration."""
-    for folder in sorted(path.parent for path in run.folder.glob("other_maps/*/agreement.json")):
+    for folder in (path.parent for path in run.found("other_maps/*/agreement.json")):
         place = f"other_maps/{folder.name}"
         yield tag("h3", f"Agreement with the map {folder.name}")
         yield from _agreement(run, f"{place}/agreement.json", f"Agreement with {folder.name}, which is no accuracy")
@@ -57,7 +57,7 @@ def other_maps(run: RunFolder) -> Iterator[Html]:
 
 
 def _agreement(run: RunFolder, place: str, caption: str) -> Iterator[Html]:
-    report = run.json(place) or {}
+    report = read_record(run.folder / place)
     yield paragraph(sentence(str(report["what"])))
     yield from warning_list(report)
     rows = [[name, figure(report[key])] for key, name in _AGREEMENT if key in report]
@@ -66,17 +66,15 @@ def _agreement(run: RunFolder, place: str, caption: str) -> Iterator[Html]:
 
 def changes_section(run: RunFolder) -> Section | None:
     """Return the changes from and to other periods of the city, None where there are none."""
-    changes = (run.folder / ".." / "changes").resolve()
     parts: list[Html] = []
-    for folder in sorted(changes.glob("*_to_*")):
-        if run.period in folder.name.split("_to_") and (folder / "change.json").is_file():
-            earlier, later = (period.replace("_", " to ") for period in folder.name.split("_to_"))
-            parts += [tag("h3", f"From {earlier}, to {later}"), *_change(folder)]
+    for folder in run.changes():
+        earlier, later = (period.replace("_", " to ") for period in folder.name.split("_to_"))
+        parts += [tag("h3", f"From {earlier}, to {later}"), *_change(run, folder)]
     return Section("changes", "Changes between periods", join(parts)) if parts else None
 
 
-def _change(folder: Path) -> Iterator[Html]:
-    report = json.loads((folder / "change.json").read_text(encoding="utf-8"))
+def _change(run: RunFolder, folder: Path) -> Iterator[Html]:
+    report = read_record(folder / "change.json")
     changed = report["changed"]
     surely = "; ".join(
         f"{part['share']:.1%} with a probability of change of at least {least}"
@@ -87,5 +85,5 @@ def _change(folder: Path) -> Iterator[Html]:
     yield from warning_list(report)
     rows = [[one["before"], one["after"], Number(f"{one['km2']:.2f}")] for one in report["largest"]]
     yield table(["class before", "class after", "km²"], rows, caption="Largest changes")
-    if (folder / "change.png").is_file():
+    if run.shows(folder / "change.png"):
         yield picture(folder / "change.png", "Where the class differs, and how sure that is")

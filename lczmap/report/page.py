@@ -12,12 +12,14 @@ import lczmap
 from lczmap.files import write_text
 from lczmap.report.accuracy import accuracy_section
 from lczmap.report.areas import areas_section
-from lczmap.report.headline import days, headline
+from lczmap.report.file_list import files_section
+from lczmap.report.headline import days, headline, introduction
+from lczmap.report.heat import heat_section
 from lczmap.report.markup import Html, paragraph, tag
 from lczmap.report.models import models_section
 from lczmap.report.others import changes_section
-from lczmap.report.quality import areas_quality_section, heat_section
-from lczmap.report.record import files_section, parameters_section, timings_section
+from lczmap.report.quality import areas_quality_section
+from lczmap.report.record import parameters_section, timings_section
 from lczmap.report.run_folder import RunFolder, Section
 from lczmap.report.scenes import scenes_section, shifts_section
 from lczmap.report.viewer import class_colors, map_section
@@ -26,16 +28,28 @@ SCRIPTS = ("codec.js", "view.js", "paint.js", "panel.js", "controls.js", "map.js
 """The scripts of the map, in the order in which they build on each other."""
 
 
-def write_report(folder: Path, page: Path, *, benchmarks: Path, checkpoints: Sequence[Path] = ()) -> None:
+def write_report(
+    folder: Path,
+    page: Path,
+    *,
+    benchmarks: Path,
+    checkpoints: Sequence[Path] = (),
+    made: Sequence[Path] | None = None,
+) -> None:
     """Write the report of results/<city>/<period> as one HTML file.
 
     `benchmarks` is where Snakemake put its measurements, `checkpoints` are the networks' files, the main one's first;
-    a JSON file of the same name lies beside each. A section whose files are missing says what is missing and why.
-    ValueError where lcz.tif or grid.json is not there.
+    a JSON file of the same name lies beside each. `made` are the files of the run where others may lie in its folder.
+    A section whose files are missing says what is missing and why.
+    ValueError where lcz.tif, grid.json or the JSON file of a checkpoint is not there, and for broken files.
     """
-    run = RunFolder(folder, benchmarks, checkpoints)
+    run = RunFolder(folder, benchmarks, checkpoints, made)
     if not run.has("lcz.tif"):
-        raise ValueError(f"{folder / 'lcz.tif'}: no such file; expected results/<city>/<period> of a finished run")
+        asked = "results/<city>/<period> of a finished run" if made is None else "it among the files of --made"
+        raise ValueError(f"{folder / 'lcz.tif'}: no such file; expected {asked}")
+    for described in (path.with_suffix(".json") for path in checkpoints):
+        if not described.is_file():
+            raise ValueError(f"{described}: no such file; expected the JSON file beside each --checkpoint")
     write_text(page, f"<!DOCTYPE html>\n{_document(run, _sections(run, page))}\n")
 
 
@@ -76,7 +90,7 @@ def _document(run: RunFolder, sections: Sequence[Section]) -> Html:
     )
     body = [
         tag("header", top, class_="top"),
-        tag("main", *(section.html() for section in sections)),
+        tag("main", introduction(run), *(section.html() for section in sections)),
         tag("footer", foot),
         *(tag("script", script) for script in scripts),
     ]

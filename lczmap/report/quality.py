@@ -1,4 +1,4 @@
-"""What was noticed about the training areas, and the temperatures of the zones."""
+"""What was noticed about the training areas."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import csv
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lczmap.report.estimates import figure, sentence, warning_list
-from lczmap.report.markup import Cell, Html, Number, join, paragraph, table, tag
+from lczmap.report.estimates import sentence, warning_list
+from lczmap.report.markup import Cell, Html, Number, join, paragraph, table
 from lczmap.report.run_folder import RunFolder, Section, absent
 
 _MOST_FLAGGED = 60
-_FLAGGED = ("area", "lcz", "area_m2", "width_m", "looks_like", "evidence", "distance", "flags")
 
 
 def areas_quality_section(run: RunFolder) -> Section:
@@ -21,24 +20,33 @@ def areas_quality_section(run: RunFolder) -> Section:
     if found is None:
         why = "area_quality.json is not there: the run has no training areas of its own, or did not check them."
         return Section("training-areas", title, absent(why))
-    flags = [[name, int(count), str(found["flags"][name])] for name, count in found["flagged"].items()]
+    flags: list[list[Cell]] = [[_words(found, name), int(count)] for name, count in found["flagged"].items() if count]
     parts = [
         paragraph(f"Areas drawn: {found['polygons']}; with the centre of a map cell inside: {found['usable']}."),
         *warning_list(found),
         *(paragraph(sentence(str(note)), class_="note") for note in found.get("notes", [])),
-        table(_QUALITY_HEADER, [_quality(one) for one in found["classes"]], caption="Each class before training"),
-        table(["flag", "areas", "what it means"], flags, caption="Flags: reasons to look, no proofs"),
-        *_flagged(run),
+        table(
+            _QUALITY_HEADER, [_quality(one, found) for one in found["classes"]], caption="Each class before training"
+        ),
+        table(["the training area …", "areas"], flags, caption="Flags: reasons to look, no proofs")
+        if flags
+        else paragraph("No training area has a flag."),
+        *_flagged(run, found),
         paragraph(f"How pixels were judged: {found['pixels']['method']}", class_="note"),
     ]
     return Section("training-areas", title, join(parts))
 
 
+_COLUMNS = (
+    "Area: its number in area_quality.gpkg. Nearer by: how much nearer its pixels are to another class than to its "
+    "own, as a difference of squared distances; below 0 its own class is the nearest. Unusual by: its distance to its "
+    "own class, in robust standard deviations above that of the other areas."
+)
 _QUALITY_HEADER = ("class", "areas", "usable", "cells", "mean km²", "total km²", "mean width (m)", "flagged")
 
 
-def _quality(one: Mapping[str, Any]) -> list[Cell]:
-    flags = ", ".join(f"{name} {count}" for name, count in one["flagged"].items() if count)
+def _quality(one: Mapping[str, Any], found: Mapping[str, Any]) -> list[Cell]:
+    flags = "; ".join(f"{count} {_words(found, name)}" for name, count in one["flagged"].items() if count)
     return [
         f"LCZ {one['label']}: {one['name']}",
         int(one["polygons"]),
@@ -51,48 +59,47 @@ def _quality(one: Mapping[str, Any]) -> list[Cell]:
     ]
 
 
-def _flagged(run: RunFolder) -> Iterator[Html]:
-    """Yield the areas with a flag, one row each, from area_quality.csv."""
-    if not run.has("area_quality.csv"):
+def _words(found: Mapping[str, Any], flag: str) -> str:
+    """Return what a flag means, `is narrower than 200 m`."""
+    return str(found["flags"][flag])
+
+
+def _flagged(run: RunFolder, found: Mapping[str, Any]) -> Iterator[Html]:
+    """Yield the areas with a flag, one row each, from area_quality.csv; ValueError where it lacks a column."""
+    path = run.folder / "area_quality.csv"
+    if not run.shows(path):
         return
-    with (run.folder / "area_quality.csv").open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["flags"]]
-    if rows:
-        names = [name for name in _FLAGGED if name in rows[0]]
-        shown = [[row[name] for name in names] for row in rows[:_MOST_FLAGGED]]
-        more = "" if len(rows) <= _MOST_FLAGGED else f"; the first {_MOST_FLAGGED} of {len(rows)}"
-        yield table(names, shown, caption=f"Areas with a flag{more}. All are in area_quality.csv and .gpkg")
+    with path.open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        lacking = {"area", "lcz", "area_m2", "width_m", "flags"} - set(reader.fieldnames or ())
+        if lacking:
+            raise ValueError(f"{path}: expected the column {', '.join(sorted(lacking))}; delete it and run again")
+        rows = [row for row in reader if row["flags"]]
+    if not rows:
+        return
+    more = "" if len(rows) <= _MOST_FLAGGED else f"; the first {_MOST_FLAGGED} of {len(rows)}"
+    yield table(
+        ["area", "drawn as", "hectares", "width (m)", "looks like", "nearer by", "unusual by", "it …"],
+        [_flagged_row(row, found) for row in rows[:_MOST_FLAGGED]],
+        caption=f"Areas with a flag{more}. All are in area_quality.csv and .gpkg",
+    )
+    yield paragraph(_COLUMNS, class_="note")
 
 
-def heat_section(run: RunFolder) -> Section | None:
-    """Return the temperatures of the zones and the proposed thermometers, None where the run has neither."""
-    found = run.json("heat/heat.json")
-    pictures = [
-        run.picture("heat/heat.png", "Temperature of each zone, and its difference from the reference class"),
-        run.picture("heat/sensors.png", "Proposed places for thermometers"),
+def _flagged_row(row: Mapping[str, str], found: Mapping[str, Any]) -> list[Cell]:
+    likely = row.get("looks_like")
+    return [
+        int(row["area"]),
+        f"LCZ {row['lcz']}",
+        _rounded(row["area_m2"], 2, unit=1e4),
+        _rounded(row["width_m"], 0),
+        f"LCZ {likely}" if likely else "–",
+        _rounded(row.get("evidence"), 1),
+        _rounded(row.get("distance"), 1),
+        "; ".join(_words(found, name) for name in row["flags"].split()),
     ]
-    if found is None and not any(pictures):
-        return None
-    islands = [found[kind] for kind in ("air", "surface") if kind in found] if found else []
-    what = [paragraph(sentence(str(found["what"])))] if found else []
-    return Section("heat", "Heat island", join([*what, *(part for one in islands for part in _island(one)), *pictures]))
 
 
-def _island(island: Mapping[str, Any]) -> Iterator[Html]:
-    reference = island["reference"]
-    yield tag("h3", str(island["name"]))
-    when = f", {island['time']}" if island.get("time") else ""
-    yield paragraph(f"{island['definition']}. From {island['file']}{when}; n counts {island['n_counts']}.")
-    if not reference["present"]:
-        yield paragraph(str(reference["why_not"]), class_="caution")
-    yield from (paragraph(sentence(str(note)), class_="note") for note in island.get("notes", []))
-    rows: list[list[Cell]] = [
-        [one["title"], Number(f"{one['area_km2']:.2f}"), int(one["n"]), _of(one["temperature_c"]), _of(one["island_k"])]
-        for one in island["classes"]
-    ]
-    header = ["class", "km²", "n", "temperature (°C)", f"difference from LCZ {reference['label']} (K)"]
-    yield table(header, rows, caption=f"{island['name']}; 95 % intervals in brackets")
-
-
-def _of(estimate: Mapping[str, Any] | None) -> str:
-    return "–" if estimate is None else figure(estimate)
+def _rounded(written: str | None, digits: int, *, unit: float = 1.0) -> Number:
+    """Return a number of a table, a dash where it has none."""
+    return Number(f"{float(written) / unit:.{digits}f}" if written else "–")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,16 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from lczmap.grid import Grid
+from lczmap.report.json_file import read_record
 from lczmap.report.markup import Html, paragraph, picture, tag
+
+ASSESSED = "map_accuracy.json"
+"""Name of the result of `assess`, which people put into the folder, or into one that begins with `sample`."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """results/<city>/<period>, where Snakemake put its measurements, and the networks' checkpoints, the main first."""
+    """results/<city>/<period>, where Snakemake put its measurements, and the networks' checkpoints, the main first.
+
+    `made` are the files of the run. All others are hidden, since a folder keeps those of earlier configurations; only
+    what people add (ASSESSED) is shown as well. None: whatever lies there is shown.
+    """
 
     folder: Path
     benchmarks: Path
     checkpoints: Sequence[Path] = ()
+    made: Sequence[Path] | None = None
 
     @property
     def city(self) -> str:
@@ -50,20 +58,32 @@ class RunFolder:
         found = (self.json("scenes.json") or self.record).get("scenes", [])
         return sorted(found, key=lambda scene: (str(scene["sensor"]), str(scene["datetime"])))
 
+    @cached_property
+    def _known(self) -> frozenset[Path] | None:
+        return None if self.made is None else frozenset(path.resolve() for path in self.made)
+
+    def shows(self, path: Path) -> bool:
+        """Say whether a file is there and belongs to the run."""
+        own = self._known is None or path.name == ASSESSED or path.resolve() in self._known
+        return own and path.is_file()
+
     def has(self, name: str) -> bool:
         """Say whether the run has a file of this name."""
-        return (self.folder / name).is_file()
+        return self.shows(self.folder / name)
+
+    def found(self, pattern: str) -> list[Path]:
+        """Return the run's files that a pattern below its folder matches, such as `models/*/lcz.tif`, in order."""
+        return sorted(path for path in self.folder.glob(pattern) if self.shows(path))
+
+    def changes(self) -> list[Path]:
+        """Return the city's folders of changes from this period or to it."""
+        folder = (self.folder / ".." / "changes").resolve()
+        reports = sorted(path for path in folder.glob("*_to_*/change.json") if self.shows(path))
+        return [path.parent for path in reports if self.period in path.parent.name.split("_to_")]
 
     def json(self, name: str) -> dict[str, Any] | None:
         """Return what a JSON file of the run says, None where there is none; ValueError for a broken file."""
-        path = self.folder / name
-        if not path.is_file():
-            return None
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}: not JSON ({error}); delete it and run again") from error
-        return content
+        return read_record(self.folder / name) if self.has(name) else None
 
     def picture(self, name: str, description: str) -> Html | None:
         """Return a picture of the run inside the page, None where there is none."""
@@ -71,7 +91,7 @@ class RunFolder:
 
     def networks(self) -> list[str]:
         """Return the names of the folders of compared networks that have a map."""
-        return sorted(path.parent.name for path in self.folder.glob("models/*/lcz.tif"))
+        return [path.parent.name for path in self.found("models/*/lcz.tif")]
 
 
 @dataclass(frozen=True)

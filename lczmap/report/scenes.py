@@ -69,7 +69,7 @@ def clear_dates(run: RunFolder) -> dict[str, npt.NDArray[np.int64]]:
     """Return how many pixels of the city have 0, 1, 2 … clear dates, for each Sentinel-2 stack by its file name."""
     found: dict[str, npt.NDArray[np.int64]] = {}
     for tile in tiles(run.grid):
-        for path in sorted((run.folder / "tiles" / tile.name).glob("s2*.tif")):
+        for path in run.found(f"tiles/{tile.name}/s2*.tif"):
             names = band_names(path)
             if CLEAR_COUNT not in names:
                 continue

@@ -35,6 +35,7 @@ _MESH_M = 3000.0  # distance of the nodes of longitude and latitude: less than 2
 _MOST_NODES = 65
 _JPEG_QUALITY = 82
 _RAMP = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")  # viridis
+_HINT = "To zoom, hold Ctrl (⌘) and turn the wheel, or click the map first."
 _UNCERTAIN = "Entropy of the probabilities, 0 % where one class is certain, 100 % where all 17 are alike."
 
 
@@ -103,7 +104,7 @@ def _layers(run: RunFolder, factor: int) -> list[Layer]:
     for name in run.networks():
         note = f"Classes of the compared network {name}."
         layers.append(classes(f"network-{name}", f"Network {name}", note, f"models/{name}/lcz.tif"))
-    for path in sorted(run.folder.glob("other_maps/*/difference.tif")):
+    for path in run.found("other_maps/*/difference.tif"):
         name = path.parent.name
         note = f"Where this map and {name} name different classes."
         layer = classes(f"difference-{name}", f"Difference to {name}", note, f"other_maps/{name}/difference.tif")
@@ -141,18 +142,22 @@ def _description(grid: Grid, factor: int, shape: Sequence[int]) -> dict[str, Any
         "north": grid.north,
         "crs": grid.crs,
         "aoi": [[[round(x, 1), round(y, 1)] for x, y, *_ in ring] for ring in rings],
-        "mesh": _mesh(grid, shape[1] * cell_m, shape[0] * cell_m),
+        "mesh": mesh_of(grid, shape[1] * cell_m, shape[0] * cell_m),
     }
 
 
-def _mesh(grid: Grid, width_m: float, height_m: float) -> dict[str, list[list[float]]]:
-    """Return longitude and latitude of even nodes over the map, rows from north to south."""
+def mesh_of(grid: Grid, width_m: float, height_m: float) -> dict[str, list[list[float]]]:
+    """Return longitude and latitude of even nodes over the map, rows from north to south.
+
+    Longitude goes on beyond ±180 on a map that crosses it, so that what lies between two nodes is between their values.
+    """
 
     def nodes(length: float) -> npt.NDArray[np.float64]:
         return np.linspace(0, length, int(np.clip(np.ceil(length / _MESH_M) + 1, 2, _MOST_NODES)))
 
     x, y = np.meshgrid(grid.west + nodes(width_m), grid.north - nodes(height_m))
     lon, lat = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
+    lon = np.unwrap(np.unwrap(lon, period=360, axis=1), period=360, axis=0)
     return {"lon": np.round(lon, 7).tolist(), "lat": np.round(lat, 7).tolist()}
 
 
@@ -224,5 +229,6 @@ def _frame() -> Html:
         tag("div", *buttons, class_="buttons"),
         north,
         tag("div", id="map-scale", class_="scale", aria_hidden="true"),
+        tag("div", _HINT, id="map-hint", class_="hint", aria_hidden="true"),
         class_="frame",
     )

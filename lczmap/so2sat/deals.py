@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from lczmap.classes import NUM_CLASSES
+from lczmap.shares import apportion
 
 Index = npt.NDArray[np.int64]
 Part = tuple[str, Index]
@@ -40,15 +41,6 @@ class Request:
     city: str | None
     dice: np.random.Generator
     scale: float
-
-
-def apportion(weights: Sequence[int] | Index, total: int) -> Index:
-    """Divide `total` in proportion to `weights`, in whole numbers that add up to it (largest remainders first)."""
-    exact = np.asarray(weights, np.int64) * total / np.sum(weights)
-    shares: Index = np.floor(exact).astype(np.int64)
-    order = np.argsort(shares - exact, kind="stable")  # ties go to the lower class
-    shares[order[: total - shares.sum()]] += 1
-    return shares
 
 
 def smallest_class(files: Mapping[str, FileTable]) -> int:

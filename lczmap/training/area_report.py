@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio
-import shapely
 
 from lczmap.classes import CLASSES, LczClass
-from lczmap.files import replacing, write_json, write_text
+from lczmap.files import write_json, write_text
 from lczmap.grid import Grid
 from lczmap.training.area_outliers import EVIDENCE, FAR, MIN_AREAS
 from lczmap.training.area_quality import (
@@ -26,6 +24,7 @@ from lczmap.training.area_quality import (
     examine_areas,
 )
 from lczmap.training.areas import read_areas
+from lczmap.vector_file import write_layer
 
 FEW_AREAS = 3
 """Least areas of a class for the LCZ Generator."""
@@ -60,8 +59,8 @@ def check_areas(
     columns = area_columns(quality)
     summary = {"areas": areas_path.name, **summarise(quality)}
     write_text(out_csv, _csv(columns))
-    with replacing(out_gpkg) as temporary:
-        temporary.write_bytes(_geopackage(quality, columns))
+    polygons = np.array(quality.areas.polygons, dtype=object)
+    write_layer(out_gpkg, "area_quality", polygons, columns, kind="Polygon", crs=quality.areas.crs)
     write_json(out_json, summary)
     for kind in ("warning", "note"):
         for text in summary[f"{kind}s"]:
@@ -199,18 +198,3 @@ def _csv(columns: dict[str, npt.NDArray[Any]]) -> str:
     for row in zip(*(column.tolist() for column in columns.values()), strict=True):
         writer.writerow("" if isinstance(value, float) and np.isnan(value) else value for value in row)
     return text.getvalue()
-
-
-def _geopackage(quality: AreaQuality, columns: dict[str, npt.NDArray[Any]]) -> bytes:
-    buffer = BytesIO()  # in memory, because GDAL wants the final file ending
-    pyogrio.raw.write(
-        buffer,
-        shapely.to_wkb(np.array(quality.areas.polygons, dtype=object)),
-        list(columns.values()),
-        np.array(list(columns), dtype=object),
-        geometry_type="Polygon",
-        crs=quality.areas.crs,
-        driver="GPKG",
-        layer="area_quality",
-    )
-    return buffer.getvalue()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from lczmap.aoi import to_lonlat
 from lczmap.classes import NUM_CLASSES, index_to_code
-from lczmap.files import replacing, write_json
+from lczmap.files import write_json
 from lczmap.grid import PATCH_PX, Grid, aoi_cells, check_patch_px
 from lczmap.raster import read_cells
 from lczmap.training.areas import Areas, read_areas
@@ -31,6 +30,7 @@ from lczmap.training.splits import (
     split_halves,
     split_polygons,
 )
+from lczmap.vector_file import write_layer
 
 TAUGHT_HALF, TESTED_HALF = 1, 2
 """Area numbers in a teacher's table."""
@@ -196,18 +196,7 @@ def _extent(geometries: Sequence[BaseGeometry], crs: str) -> str:
 def _write(out_gpkg: Path, out_json: Path, table: PatchTable, grid: Grid, counts: PatchCounts) -> None:
     x = grid.west + (table.col + 0.5) * grid.cell_m
     y = grid.north - (table.row + 0.5) * grid.cell_m
-    buffer = BytesIO()  # in memory, because GDAL wants the final file ending
-    pyogrio.raw.write(
-        buffer,
-        shapely.to_wkb(shapely.points(x, y)),
-        [table.row, table.col, table.code, table.area, table.split.astype(object)],
-        np.array(["row", "col", "code", "area", "split"], dtype=object),
-        geometry_type="Point",
-        crs=grid.crs,
-        driver="GPKG",
-        layer="patches",
-    )
     write_json(out_json, counts.to_json())
-    with replacing(out_gpkg) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    points = np.asarray(shapely.points(x, y), dtype=object)
+    write_layer(out_gpkg, "patches", points, vars(table), kind="Point", crs=grid.crs)
     print(counts.as_text(), flush=True)

@@ -112,6 +112,8 @@ def test_figures_per_class_and_classes_with_few_polygons_are_named(report):
     assert (six["label"], six["reference_cells"], six["map_cells"], six["polygons"]) == ("6", 3, 2, 1)
     assert six["pa"] == pytest.approx(2 / 3, abs=1e-6) and six["ua"] == 1
     assert report["classes"][0]["pa"] is None  # no number stands for: not assessed
+    five = report["classes"][4]  # on the map, in no test polygon
+    assert (five["map_cells"], five["ua"], five["f1"]) == (1, None, None)
     few, absent = report["warnings"]
     assert "LCZ 6: Open lowrise (1)" in few and "LCZ G: Water (1)" in few
     assert "LCZ 1: Compact highrise" in absent and "LCZ 6" not in absent

@@ -5,7 +5,7 @@ import pytest
 
 from lczmap.classes import CLASSES, LABELS
 from lczmap.evaluation.accuracy import accuracy_report
-from lczmap.evaluation.accuracy_figures import boxes_figure, calibration_figure, confusion_figure
+from lczmap.evaluation.accuracy_figures import boxes_figure, calibration_figure, confusion_figure, draw_accuracy
 from lczmap.evaluation.bootstrap import totals_by_group
 from lczmap.evaluation.metrics import confusion_matrix
 from lczmap.evaluation.records import write_report
@@ -51,6 +51,31 @@ def test_the_box_plot_marks_chance_and_names_classes_without_polygons(reports):
     assert texts(right) == ["no polygons"] and right.texts[0].get_position()[0] == UNTESTED - 1
     medians = [line.get_ydata()[0] for line in left.lines if line.get_linewidth() == 2 and len(line.get_xdata()) == 2]
     assert medians == pytest.approx([np.median(bootstraps["figures"][k]) for k in ("oa", "aa", "oau", "oabu", "oaw")])
+
+
+def test_a_class_without_polygons_has_no_mark_of_the_map(reports):
+    bootstraps, accuracy = read(reports, "bootstraps.json"), read(reports, "accuracy.json")
+    assert accuracy["classes"][UNTESTED - 1]["map_cells"] > 0
+    bootstraps["figures"]["f1"][LABELS[UNTESTED - 1]] = [0.5]  # tested in the draws, not by the map
+    right = boxes_figure(bootstraps, accuracy).axes[1]
+    marks = next(line for line in right.lines if line.get_marker() == "D")
+    assert list(marks.get_xdata()) == [c.index for c in CLASSES if c.code != UNTESTED]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"b\.json: no such file; `bootstrap-accuracy` makes it"),
+        ("{", r"b\.json: not readable as JSON"),
+        ("[]", r"b\.json: expected the report of `bootstrap-accuracy`, it lacks n, "),
+        ('{"n": 3, "figures": {}}', "it lacks protocol, polygons, mean_confusion, mean_confusion_normalised; make it"),
+    ],
+)
+def test_a_file_that_is_no_report_is_named(reports, tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "b.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        draw_accuracy(reports / "accuracy.json", tmp_path / "b.json", *(tmp_path / f"{n}.png" for n in "123"))
 
 
 def test_the_matrix_shows_cells_and_percent_and_a_class_that_was_not_tested(reports):

@@ -98,6 +98,15 @@ def test_a_class_with_one_label_is_left_out_and_the_rest_is_estimated_without_it
     assert math.isnan(found.users[2].value) and math.isnan(found.producers[2].value)
 
 
+def test_a_class_of_the_map_that_is_not_assessed_has_no_producers_accuracy_and_no_area() -> None:
+    # a cell of the second class turns out to be the third, whose own 50 cells nobody labelled
+    counts, population = of_17(np.array([[10, 0, 0], [0, 9, 1], [0, 0, 0]]), np.array([300, 100, 50]))
+    found = estimate_accuracy(counts, population)
+    assert math.isnan(found.producers[2].value) and math.isnan(found.shares[2].value)
+    off_map = estimate_accuracy(counts, np.array([300, 100, *[0] * 15]))
+    assert off_map.producers[2].value == 0 and off_map.shares[2].value == pytest.approx(0.025)  # the map has none
+
+
 def test_wilsons_interval_keeps_its_width_where_every_label_agrees() -> None:
     found = estimate_accuracy(*of_17(np.diag([50, 50]), np.array([10**9, 10**9])))
     assert found.users[0].high == 1.0

@@ -12,6 +12,7 @@ from odc.geo.geobox import GeoBox
 from lczmap.evaluation.cell_pictures import draw_pictures, radar_colors, surroundings, view_of_picture, views_of_tiles
 from lczmap.evaluation.sample_files import find_views
 from lczmap.raster import Stack, write_cells, write_stack
+from lczmap.views import ABSENT
 
 UTM = "EPSG:32633"
 WEST, NORTH = 400_000.0, 5_800_000.0
@@ -79,6 +80,16 @@ def test_radar_is_shown_in_decibels_from_the_filtered_bands_where_there_are(tile
     both = np.ones((4, 10, 10), np.float32)
     write_stack(tmp_path / "a" / "s1.tif", Stack(both, ("VH", "VV", "VH_lee", "VV_lee"), pixels(10, 10)))
     assert [view.bands for view in views_of_tiles(tmp_path)] == [("VV_lee", "VH_lee")]
+
+
+def test_a_sensor_without_a_scene_gives_no_view_and_a_view_without_a_pixel_no_pictures(tmp_path: Path) -> None:
+    empty = np.full((2, 10, 10), np.nan, np.float32)
+    write_stack(tmp_path / "a" / "s1.tif", Stack(empty, ("VH", "VV"), pixels(10, 10), dict(ABSENT)))
+    assert views_of_tiles(tmp_path) == ()
+    write_stack(tmp_path / "a" / "s1_2.tif", Stack(empty, ("VH", "VV"), pixels(10, 10)))
+    (radar,) = views_of_tiles(tmp_path)  # not absent: there was a scene, elsewhere
+    assert [path.name for path in radar.paths] == ["s1_2.tif"]
+    assert picture(radar, surroundings(MAP, 8, 20)) == []
 
 
 def test_a_picture_of_bytes_is_shown_as_it_is(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from affine import Affine
 from browser import open_page
 from odc.geo.geobox import GeoBox
 
+from lczmap.evaluation.cell_pictures import views_of_tiles
 from lczmap.evaluation.labelling_page import lonlat, write_labelling_page
 from lczmap.evaluation.labels import CANNOT_TELL, read_labels
 from lczmap.evaluation.sample_files import Allocation, sample
 from lczmap.evaluation.sampling import Design, draw_sample
-from lczmap.raster import write_cells, write_class_map
+from lczmap.raster import Stack, write_cells, write_class_map, write_stack
 
 UTM = "EPSG:32633"
 GRID = GeoBox((10, 12), Affine(100, 0, 400_000, 0, -100, 5_800_000), UTM)
@@ -98,6 +99,61 @@ def test_a_second_person_starts_afresh_and_a_saved_file_is_opened_to_go_on(
 
 
 @pytest.mark.browser
+def test_a_key_held_down_labels_one_cell_and_an_arrow_held_down_goes_on(folder: tuple[Path, Design]) -> None:
+    out, _ = folder
+    with open_page(out / "labelling.html") as page:
+        begin(page, "Eva")
+        for _ in range(3):  # without a release in between: repeats
+            page.keyboard.down("6")
+        assert page.inner_text("#progress") == "1 of 20 labelled"
+        page.keyboard.up("6")
+        for _ in range(3):
+            page.keyboard.down("ArrowRight")
+        assert page.inner_text("#number") == "5 of 20"
+
+
+@pytest.mark.browser
+def test_opened_files_may_have_semicolons_but_no_strange_class_and_formulas_are_kept_as_text(
+    folder: tuple[Path, Design], tmp_path: Path
+) -> None:
+    out, design = folder
+    header = "sample;cell;class;sure;comment;labeller\r\n"
+    strange, good, short = (tmp_path / f"{name}.csv" for name in ("strange", "good", "short"))
+    strange.write_text(f"{header}{design.sample_id};1;6;yes;;=Cleo\r\n{design.sample_id};2;H;yes;;=Cleo\r\n")
+    good.write_text(f'{header}{design.sample_id};1;6;yes;"a; b";\'=Cleo\r\n')
+    short.write_text(f"{header}{design.sample_id};1;6\r\n")
+    with open_page(out / "labelling.html") as page:
+        begin(page, "=Cleo")
+        page.set_input_files("#file", strange)
+        page.get_by_text("Cell 2: “H” is no class; nothing was read.").wait_for()
+        page.set_input_files("#file", short)
+        page.get_by_text("A row has not as many columns as the header.").wait_for()
+        assert page.inner_text("#progress") == "0 of 20 labelled"
+        page.set_input_files("#file", good)
+        page.get_by_text("1 labels read.").wait_for()
+        page.fill("#comment", "-1+2")
+        page.keyboard.press("Enter")
+        page.keyboard.press("d")
+        page.fill("#comment", "'=A1")
+        page.keyboard.press("Enter")
+        page.keyboard.press("d")
+        with page.expect_download() as download:
+            page.click("#export")
+        download.value.save_as(tmp_path / "saved.csv")
+        page.evaluate("localStorage.clear()")
+        page.reload()
+        begin(page, "=Cleo")
+        page.set_input_files("#file", tmp_path / "saved.csv")
+        page.get_by_text("3 labels read.").wait_for()
+        for comment in ("'=A1", "-1+2", "a; b"):
+            page.click("#back")
+            assert page.input_value("#comment") == comment
+    text = (tmp_path / "saved.csv").read_text(encoding="utf-8-sig")
+    assert text.count('"\'=Cleo"') == 3 and "\"''=A1\"" in text
+    assert read_labels(tmp_path / "saved.csv", design).labeller == "=Cleo"
+
+
+@pytest.mark.browser
 def test_the_picture_shows_the_cells_place_and_an_address_can_name_cells(folder: tuple[Path, Design]) -> None:
     out, design = folder
     brightness = """() => {
@@ -119,6 +175,21 @@ def test_the_picture_shows_the_cells_place_and_an_address_can_name_cells(folder:
         page.reload()
         begin(page, "Ana")
         assert page.inner_text("#number") == "4 of 20" and page.inner_text("#progress") == "0 of 2 labelled"
+
+
+def test_views_without_a_pixel_are_left_out_and_none_with_one_is_an_error(tmp_path: Path) -> None:
+    codes = np.full((10, 12), 3, np.uint8)
+    design = draw_sample(codes, GRID, np.bincount([2] * 2, minlength=17), map_name="m", seed=1)
+    fine = GeoBox((100, 120), Affine(10, 0, 400_000, 0, -10, 5_800_000), UTM)
+    for name, value in (("s1.tif", np.nan), ("s2.tif", 0.2)):
+        bands = ("VH", "VV") if name == "s1.tif" else ("B2", "B3", "B4", "B8")
+        stack = np.full((len(bands), 100, 120), value, np.float32)
+        write_stack(tmp_path / "tiles" / "a" / name, Stack(stack, bands, fine))
+    views = views_of_tiles(tmp_path / "tiles")
+    assert len(views) == 3 and write_labelling_page(tmp_path / "page.html", design, views) == 2
+    assert '"views": ["Natural colour", "Infrared (plants red)"]' in (tmp_path / "page.html").read_text()
+    with pytest.raises(ValueError, match=r"s1\.tif: no pixel around the sample's cells"):
+        write_labelling_page(tmp_path / "page.html", design, views[2:])
 
 
 def test_without_scenes_the_page_has_links_only_and_names_the_right_places(tmp_path: Path) -> None:

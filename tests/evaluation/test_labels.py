@@ -97,6 +97,19 @@ def test_an_empty_and_a_missing_file_are_named(design: Design, tmp_path: Path) -
         read_labels(tmp_path / "none.csv", design)
 
 
+def test_a_text_of_unlikely_length_is_an_error_with_its_line(design: Design, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", design, "2,A,yes,fine", f"3,A,yes,{'x' * 140_000}")
+    with pytest.raises(ValueError, match=r"a\.csv, line 3: not readable as CSV \(field larger than field limit"):
+        read_labels(path, design)
+
+
+@pytest.mark.parametrize(("written", "name"), [("'=Ana", "=Ana"), ("''-Ana", "'-Ana"), ("'Ana'", "'Ana'")])
+def test_an_apostrophe_before_what_looks_like_a_formula_is_taken_off(
+    design: Design, tmp_path: Path, written: str, name: str
+) -> None:
+    assert read_labels(write(tmp_path / "a.csv", design, "2,A,yes,", name=written), design).labeller == name
+
+
 def test_agreement_equals_scikit_learns_on_cells_that_both_could_tell() -> None:
     random = np.random.default_rng(4)
     one, other = random.integers(-1, 18, 400), random.integers(-1, 18, 400)

@@ -42,6 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sampled(run: Path) -> Path:
     said = RUNNER.invoke(app, ["sample", str(run), "--per-class", "20", "--seed", "3"])
     assert said.exit_code == 0, said.output
+    assert f"labels_….csv {run / 'sample' / 'map_accuracy.json'}\n" in said.output
     assert "41 cells of 600" in said.output and "LCZ G: Water                     1 of 1" in said.output
     return run / "sample"
 
@@ -164,6 +165,17 @@ def test_a_map_made_anew_or_filtered_is_refused(run: Path, sampled: Path, tmp_pa
         assess(sampled, [labels], tmp_path / "out.json", map_path=tmp_path / "lcz_filtered.tif")
     with pytest.raises(ValueError, match="name it with --map"):
         assess(sampled, [labels], tmp_path / "out.json", map_path=tmp_path / "gone.tif")
+
+
+def test_only_an_earlier_result_is_overwritten(sampled: Path, tmp_path: Path) -> None:
+    labels, out = label(sampled, tmp_path / "ana.csv", "Ana", {}), tmp_path / "map_accuracy.json"
+    for _ in range(2):
+        assess(sampled, [labels], out)
+    for text, found in (('{"what": "accuracy on reference polygons"}', "'accuracy on reference"), ("[]", "something")):
+        out.write_text(text)
+        with pytest.raises(ValueError, match=rf"there is a file already, and it holds {found}.*map_accuracy\.json"):
+            assess(sampled, [labels], out)
+        assert out.read_text() == text
 
 
 def test_label_files_are_not_overwritten_when_the_output_is_forgotten(sampled: Path, tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from picture_colors import colors_in
 from rasterio.warp import Resampling, reproject
 from sklearn.metrics import cohen_kappa_score
 from typer.testing import CliRunner
 
-from lczmap.classes import code_to_wudapt
+from lczmap.classes import code_to_wudapt, palette
 from lczmap.cli import app
 from lczmap.config import Config
 from lczmap.evaluation.map_agreement import (
@@ -21,7 +23,7 @@ from lczmap.evaluation.map_agreement import (
     difference,
     read_other_map,
 )
-from lczmap.raster import read_cells, read_class_map, read_colors, write_cells, write_class_map
+from lczmap.raster import read_cells, read_class_map, read_colors, read_tags, write_cells, write_class_map
 
 UTM = "EPSG:32633"
 WEST, NORTH = 390_000.0, 5_820_000.0  # in Berlin
@@ -36,7 +38,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("ours") / "lcz.tif"
     codes = np.random.default_rng(0).integers(1, 18, (24, 30)).astype(np.uint8)
     codes[:2] = 0
-    write_class_map(path, codes, box(24, 30), tags={})
+    write_class_map(path, codes, box(24, 30), tags={}, palette="colour_blind")
     return path
 
 
@@ -81,6 +83,33 @@ def test_blocks_are_wide_and_not_too_many() -> None:
     codes = np.ones((700, 700), np.uint8)
     blocks, width = confusions_by_block(codes, codes, pixel_m=100)
     assert len(blocks) <= MAX_BLOCKS and width > 2000
+
+
+def test_strips_of_blocks_count_every_cell_in_its_own_block() -> None:
+    rng = np.random.default_rng(5)
+    rows_map, cols_map = (rng.integers(0, 18, (23, 34)).astype(np.uint8) for _ in range(2))
+    blocks, _ = confusions_by_block(rows_map, cols_map, pixel_m=100)
+    expected = np.zeros((12, 17, 17), np.int64)
+    for row, col in np.ndindex(rows_map.shape):
+        if rows_map[row, col] and cols_map[row, col]:
+            expected[row // 10 * 4 + col // 10, rows_map[row, col] - 1, cols_map[row, col] - 1] += 1
+    np.testing.assert_array_equal(blocks, expected)
+
+
+def test_a_comparison_takes_few_bytes_per_cell(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    codes = np.kron(rng.integers(1, 18, (100, 100)), np.ones((10, 10))).astype(np.uint8)
+    for name in ("lcz.tif", "their.tif"):
+        write_class_map(tmp_path / name, codes, box(1000, 1000), tags={})
+    del codes
+    tracemalloc.start()
+    compare_maps(
+        tmp_path / "lcz.tif", tmp_path / "their.tif", tmp_path / "a.json", tmp_path / "d.tif", tmp_path / "o.tif",
+        resamples=9,
+    )  # fmt: skip
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak / 1e6 < 15  # cells
 
 
 @pytest.mark.parametrize("numbering", ["1..17", "1..10 and 101..107"])
@@ -131,7 +160,10 @@ def test_the_verb_writes_a_report_rasters_and_a_picture(tmp_path: Path, ours: Pa
     np.testing.assert_array_equal(kinds[0], np.select([codes == 0, codes == 6], [0, 2], default=1))
     assert read_colors(Path(out[1]))[2][:3] == tuple(bytes.fromhex(DIFFERENCES[1].color[1:]))
     np.testing.assert_array_equal(read_class_map(Path(out[2]))[0], other)
-    assert Path(out[3]).read_bytes().startswith(b"\x89PNG")
+    assert read_tags(Path(out[2]))["LCZMAP_PALETTE"] == "colour_blind"  # the first map's, not the other's
+    seen = colors_in(Path(out[3]))
+    assert set(palette("colour_blind").values()) - {palette()[0]} <= seen
+    assert seen.isdisjoint({palette()[3], palette()[11]})
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from picture_colors import colors_in
 from typer.testing import CliRunner
 
+from lczmap.classes import palette
 from lczmap.cli import app
 from lczmap.evaluation.map_change import CHANGE_BANDS, change_bands, largest_transitions, least_change, map_change
 from lczmap.evaluation.map_figures import change_kinds
@@ -28,7 +30,7 @@ def write_period(
     folder: Path, codes: np.ndarray, probability: float, *, box: GeoBox = BOX, network: str = "a"
 ) -> tuple[Path, Path]:
     tags = {"LCZMAP_WEIGHTS_SHA256": network, "LCZMAP_SENSORS": "sentinel-2"}
-    write_class_map(folder / "lcz.tif", codes.astype(np.uint8), box, tags=tags)
+    write_class_map(folder / "lcz.tif", codes.astype(np.uint8), box, tags=tags, palette="colour_blind")
     whole = (slice(0, box.shape[0]), slice(0, box.shape[1]))
     write_probabilities(folder / "p.tif", iter([(whole, sure_of(codes, probability))]), box, tags=tags)
     return folder / "lcz.tif", folder / "p.tif"
@@ -78,7 +80,8 @@ def test_the_verb_writes_areas_by_hand(tmp_path: Path) -> None:
     bands, _ = read_cells(Path(out[0]), expected=BOX)
     assert band_names(Path(out[0])) == CHANGE_BANDS
     assert bands[0, 0].tolist() == [606, 606, 606, 1406] and np.isnan(bands[:, 2, 3]).all()
-    assert Path(out[2]).read_bytes().startswith(b"\x89PNG")
+    seen = colors_in(Path(out[2]))
+    assert {palette("colour_blind")[code] for code in (6, 8, 14, 17)} <= seen  # the maps' own colours
 
 
 def test_unsure_answers_differ_without_having_surely_changed(tmp_path: Path) -> None:
@@ -107,8 +110,11 @@ def test_maps_on_two_grids_or_without_common_cells_are_refused(tmp_path: Path) -
         map_change(
             earlier, write_period(tmp_path / "b", codes, 0.5, box=moved), tmp_path / "c.tif", tmp_path / "c.json"
         )
+    elsewhere = write_period(tmp_path / "e", codes, 0.5, box=moved)[1]
+    with pytest.raises(ValueError, match=r"e/p\.tif: expected the grid of the maps"):
+        map_change(earlier, (earlier[0], elsewhere), tmp_path / "c.tif", tmp_path / "c.json")
     empty = write_period(tmp_path / "c", np.zeros((3, 4)), 0.5)
     with pytest.raises(ValueError, match="no cell with a class in common"):
         map_change(earlier, empty, tmp_path / "c.tif", tmp_path / "c.json")
-    with pytest.raises(ValueError, match="expected 17 bands on the grid of the maps"):
+    with pytest.raises(ValueError, match="expected 17 bands, got"):
         map_change(earlier, (earlier[0], earlier[0]), tmp_path / "c.tif", tmp_path / "c.json")

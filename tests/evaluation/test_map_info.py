@@ -7,9 +7,9 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from typer.testing import CliRunner
 
-from lczmap.classes import code_to_wudapt
+from lczmap.classes import code_to_wudapt, find_numbering
 from lczmap.cli import app
-from lczmap.evaluation.map_info import find_numbering, read_info
+from lczmap.evaluation.map_info import read_info
 from lczmap.raster import write_cells, write_class_map, write_float_cog
 
 UTM = GeoBox((4, 5), Affine(100, 0, 4e5, 0, -100, 5.8e6), "EPSG:32633")

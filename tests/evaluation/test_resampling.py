@@ -7,7 +7,8 @@ from mapped_cells import GRID, write_maps, write_patches
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from lczmap.evaluation.metrics import confusion_matrix
-from lczmap.evaluation.resampling import bootstrap_figures, draw_polygons, polygon_warnings, resample_map
+from lczmap.evaluation.resampling import bootstrap_figures, draw_polygons, resample_map
+from lczmap.evaluation.wording import polygon_warnings
 
 
 def counts(*pairs: tuple[int, int]) -> np.ndarray:
@@ -62,8 +63,8 @@ def test_a_draw_without_cells_has_no_figures():
 
 def test_classes_with_few_polygons_are_named():
     polygons = np.array([0, 1, 2, *[3] * 14])
-    fixed, few, absent = polygon_warnings(polygons, 2, "never drawn")
-    assert "fewer than 2 polygons, never drawn: LCZ 2" in fixed and "LCZ 3" not in fixed
+    fixed, few, absent = polygon_warnings(polygons, single="never drawn")
+    assert "one polygon only, never drawn: LCZ 2" in fixed and "LCZ 3" not in fixed
     assert "LCZ 2: Compact midrise (1), LCZ 3: Compact lowrise (2)" in few
     assert absent == "no polygon, not assessed: LCZ 1: Compact highrise"
 

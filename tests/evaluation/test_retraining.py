@@ -4,9 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from training.tiny_city import city_grid, write_stacks
+from typer.testing import CliRunner
 
+from lczmap.cli import app
 from lczmap.evaluation.metrics import overall_accuracy
-from lczmap.evaluation.retraining import retrain_forest, train_and_test
+from lczmap.evaluation.retraining import _report, retrain_forest, train_and_test
 from lczmap.training.patches import PatchTable
 from lczmap.training.preset import ForestPreset
 from lczmap.views import combine
@@ -50,6 +52,21 @@ def test_a_draw_that_leaves_nothing_to_train_on_has_no_cells():
     draw = train_and_test(pair, separable(2), FOREST, cell_px=10, patch_px=32, seed=0)
     assert (draw.training, draw.test, draw.dropped) == (0, 1, 1)
     assert draw.confusion.sum() == 0
+
+
+def test_a_class_whose_training_patches_were_all_dropped_is_unknown_and_has_no_f1():
+    # two polygons of class 6 side by side: one tests, the other is dropped; five of class 17 far apart
+    near = table([(0, 0, 6), (0, 1, 6)] + [(10, 4 * i, 17) for i in range(5)])
+    features = np.repeat([0.0, 1.0], [2, 5]).astype(np.float32)[None, :, None]
+    draw = train_and_test(near, features, FOREST, cell_px=10, patch_px=32, seed=0)
+    assert (draw.training, draw.test, draw.dropped) == (3, 3, 1)
+    assert (draw.taught[5], draw.taught[16]) == (0, 3)
+    assert np.flatnonzero(draw.unknown).tolist() == [5]
+    report = _report(near, [draw, draw], seed=0)
+    assert np.isnan(report["figures"]["f1"]["6"]).all() and report["quartiles"]["f1"]["6"] is None
+    assert report["figures"]["f1"]["G"] == pytest.approx([2 * 2 / (3 + 2)] * 2)  # the cell of class 6 is called G
+    assert report["untrained_draws"]["6"] == 2 and report["untrained_draws"]["G"] == 0
+    assert any("could not know the class" in w and "LCZ 6 (2)" in w for w in report["warnings"])
 
 
 def test_views_all_teach_and_their_probabilities_are_averaged():
@@ -109,6 +126,23 @@ def test_a_warning_says_when_most_patches_were_left_out(city, tmp_path):
     assert report["dropped_patches"] == [4] * 3 and report["training_patches"] == [0] * 3
     assert any(warning.startswith("100% of the patches of the taught polygons share") for warning in report["warnings"])
     assert any(warning.startswith("3 of 3 draws left no patch to train") for warning in report["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected either a map to test"),
+        (["--map", "lcz.tif", "--retrain", "tiles", "--stack", "s2.tif"], "expected either a map to test"),
+        (["--retrain", "tiles"], r"which of them it sees \(--stack s2\.tif\)"),
+        (["--retrain", "tiles", "--stack", "s2.tif", "--options", "[1]"], r"--options: expected keys and values"),
+        (["--retrain", "tiles", "--stack", "s2.tif", "--options", "{"], r"--options: expected JSON"),
+    ],
+)
+def test_the_command_takes_a_map_or_stacks_and_options_are_keys_and_values(tmp_path, arguments, message):
+    (tmp_path / "grid.json").write_text(city_grid().to_json())
+    files = [str(tmp_path / name) for name in ("grid.json", "patches.gpkg", "bootstraps.json")]
+    with pytest.raises(ValueError, match=message):
+        CliRunner().invoke(app, ["bootstrap-accuracy", *files, *arguments], catch_exceptions=False)
 
 
 def test_a_networks_recipe_is_refused(city, tmp_path):

@@ -94,7 +94,7 @@ def test_the_export_in_degrees_is_checked_in_metres_too(domain: Path, tmp_path: 
     west = domain_polygon(domain).bounds[0]
     assert coverage.spare_m == pytest.approx(EARTH.inv(14.87, 48, west, 48)[2], rel=0.01)
     with pytest.raises(ValueError, match=r"km in the west"):
-        check_domain(class_map(tmp_path, np.full((120, 300), 6, np.uint8), degrees[:, 20:]), domain)
+        check_domain(class_map(tmp_path, np.full((120, 280), 6, np.uint8), degrees[:, 20:]), domain)
 
 
 def test_cells_without_class_inside_the_domain_are_counted_and_many_refused(domain: Path, tmp_path: Path) -> None:

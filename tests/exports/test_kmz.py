@@ -9,7 +9,9 @@ import numpy as np
 import pyogrio
 import pyproj
 import pytest
+from affine import Affine
 from matplotlib.image import imread
+from odc.geo.geobox import GeoBox
 from tiny_run import TinyRun, make_run
 
 from lczmap.classes import CLASSES, class_colors
@@ -64,8 +66,7 @@ def drawn_at(kmz: Path, name: str, lon: np.ndarray, lat: np.ndarray) -> np.ndarr
     overlays = {f.findtext(f"{KML}name"): f for f in document(kmz).iter(f"{KML}GroundOverlay")}
     box = {edge: float(overlays[name].findtext(f"{KML}LatLonBox/{KML}{edge}") or "nan") for edge in ORDER["LatLonBox"]}
     colors = picture(kmz, overlays[name].findtext(f"{KML}Icon/{KML}href") or "")
-    east = box["east"] + 360 if box["east"] < box["west"] else box["east"]
-    col = (lon - box["west"]) % 360 / (east - box["west"]) * colors.shape[1]
+    col = (lon - box["west"]) % 360 / (box["east"] - box["west"]) * colors.shape[1]
     row = (box["north"] - lat) / (box["north"] - box["south"]) * colors.shape[0]
     return colors[row.astype(int), col.astype(int)]
 
@@ -85,14 +86,14 @@ def test_every_place_has_the_colour_of_its_cell(run: TinyRun, kmz: Path) -> None
     lon, lat, expected = places_in_cells(run)
     np.testing.assert_array_equal(drawn_at(kmz, "LCZ map", lon, lat), expected)
     assert (expected[:, 3] == 0).any()  # cells without a class are transparent
-    assert picture(kmz, "files/lcz.png")[0, 0, 3] == 0  # the corner lies beside the map, which is turned
+    assert picture(kmz, "files/map.png")[0, 0, 3] == 0  # the corner lies beside the map, which is turned
 
 
 def test_the_filtered_map_is_another_picture_and_the_one_shown_first(run: TinyRun, kmz: Path) -> None:
     overlays = document(kmz).findall(f"{KML}GroundOverlay")
     shown = [(o.findtext(f"{KML}name"), o.findtext(f"{KML}visibility")) for o in overlays]
     assert shown == [("Filtered LCZ map", "1"), ("LCZ map", "0")]
-    assert (picture(kmz, "files/lcz.png") != picture(kmz, "files/lcz_filtered.png")).any()
+    assert (picture(kmz, "files/map.png") != picture(kmz, "files/filtered.png")).any()
 
 
 def test_a_city_on_the_antimeridian_stays_in_one_piece(tmp_path: Path) -> None:
@@ -101,6 +102,26 @@ def test_a_city_on_the_antimeridian_stays_in_one_piece(tmp_path: Path) -> None:
     lon, lat, expected = places_in_cells(run)
     assert lon.min() < -179 and lon.max() > 179
     np.testing.assert_array_equal(drawn_at(tmp_path / "lcz.kmz", "LCZ map", lon, lat), expected)
+    box = document(tmp_path / "lcz.kmz").find(f".//{KML}LatLonBox")
+    assert box is not None
+    west, east = (float(box.findtext(f"{KML}{edge}") or "nan") for edge in ("west", "east"))
+    assert 179.9 < west < 180 < east < 180.1  # east below west is drawn the long way round
+
+
+def test_a_map_that_ends_on_the_antimeridian_stays_west_of_it(tmp_path: Path) -> None:
+    degrees = GeoBox((4, 5), Affine(0.25, 0, 178.75, 0, -0.25, -16), "EPSG:4326")
+    write_class_map(tmp_path / "lcz.tif", np.full((4, 5), 6, np.uint8), degrees, tags={})
+    overlay = lonlat_overlay(tmp_path / "lcz.tif")
+    assert (overlay.west, overlay.east) == (178.75, 180)
+
+
+def test_two_maps_of_one_file_name_are_two_pictures(run: TinyRun, tmp_path: Path) -> None:
+    filtered = tmp_path / "50% filtered" / "lcz.tif"
+    write_class_map(filtered, run.codes[::-1].copy(), run.grid.cell_geobox, tags={})
+    export_kmz(run.lcz, tmp_path / "lcz.kmz", filtered_path=filtered)
+    hrefs = [e.text for e in document(tmp_path / "lcz.kmz").findall(f"{KML}GroundOverlay/{KML}Icon/{KML}href")]
+    assert hrefs == ["files/filtered.png", "files/map.png"]
+    assert (picture(tmp_path / "lcz.kmz", "files/filtered.png") != picture(tmp_path / "lcz.kmz", "files/map.png")).any()
 
 
 def test_elements_come_in_the_order_of_the_schema(kmz: Path) -> None:
@@ -143,7 +164,7 @@ def test_the_legend_has_the_maps_own_colours_every_time(run: TinyRun, tmp_path: 
 
 def test_a_map_larger_than_a_picture_is_thinned_out_and_says_so(run: TinyRun, tmp_path: Path) -> None:
     export_kmz(run.lcz, tmp_path / "lcz.kmz", max_px=16)
-    small = picture(tmp_path / "lcz.kmz", "files/lcz.png")
+    small = picture(tmp_path / "lcz.kmz", "files/map.png")
     assert max(small.shape[:2]) == 16
     overlay = lonlat_overlay(run.lcz, max_px=16)
     assert overlay.cells_per_px == pytest.approx(run.codes.shape[1] / 16, rel=0.1)

@@ -112,7 +112,7 @@ def test_maps_of_different_grids_or_in_degrees_and_files_without_confidence_are_
     with pytest.raises(ValueError, match=r"moved.tif: expected the grid"):
         export_lcz_generator(lcz, tmp_path / "moved.tif", confidence, tmp_path / "out.tif")
     write_cells(tmp_path / "other.tif", PROBABILITY[None], GEOBOX, names=["entropy"], nodata=None)
-    with pytest.raises(ValueError, match="expected a band named `confidence`, got entropy"):
+    with pytest.raises(ValueError, match="expected a band named 'confidence', got entropy"):
         export_lcz_generator(lcz, filtered, tmp_path / "other.tif", tmp_path / "out.tif")
     degrees = GeoBox(SHAPE, Affine(0.001, 0, 13, 0, -0.001, 52), "EPSG:4326")
     write_class_map(tmp_path / "degrees.tif", CODES, degrees, tags={})

@@ -112,9 +112,21 @@ def test_a_record_of_another_kind_is_refused(run: TinyRun, tmp_path: Path) -> No
         read_facts(tmp_path / "run.json")
     with pytest.raises(ValueError, match="missing lczmap, attribution"):
         read_facts(run.folder / "accuracy.json")
-    (tmp_path / "run.json").write_text("[1")
-    with pytest.raises(ValueError, match="expected the JSON that `record-run` writes"):
-        read_facts(tmp_path / "run.json")
+    record = json.loads((run.folder / "run.json").read_text())
+    for text in (
+        "[1",
+        json.dumps(record | {"networks": []}),
+        json.dumps(record | {"scenes": 3}),
+        json.dumps([*record]),
+    ):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(ValueError, match=r"run\.json: expected the JSON that `record-run` writes"):
+            read_facts(tmp_path / "run.json")
+    accuracy = json.loads((run.folder / "accuracy.json").read_text())
+    for wrong in (0.5, {"value": 0.5}, {"value": "high", "low": None}):
+        (tmp_path / "accuracy.json").write_text(json.dumps(accuracy | {"oa": wrong}))
+        with pytest.raises(ValueError, match=r"accuracy\.json: expected the JSON that `assess-map` writes"):
+            read_facts(run.folder / "run.json", tmp_path / "accuracy.json")
 
 
 def test_the_verb_says_what_is_still_to_be_given(run: TinyRun, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from made_city import made_codes, made_grid
 from matplotlib.colors import to_hex
 
 from lczmap.classes import CLASSES, code_to_wudapt
+from lczmap.evaluation.map_agreement import DIFFERENCES
 from lczmap.exports.qgis_styles import clr_text, write_style
-from lczmap.raster import write_cells, write_class_map
+from lczmap.raster import write_categories, write_cells, write_class_map
 
 GRID = made_grid()
 
@@ -55,6 +56,16 @@ def test_confidence_gets_viridis_from_0_to_1(tmp_path: Path):
     viridis = matplotlib.colormaps["viridis"]
     assert [i.get("color") for i in items] == [to_hex(viridis(float(i.attrib["value"]))) for i in items]
     assert (items[0].get("value"), items[-1].get("value"), len(items)) == ("0.0", "1.0", 11)
+
+
+def test_a_comparison_gets_its_five_kinds(tmp_path: Path):
+    path = tmp_path / "difference.tif"
+    kinds = np.ones(GRID.cells_shape, np.uint8)
+    write_categories(path, kinds, GRID.cell_geobox, name="difference", categories=DIFFERENCES, tags={})
+    assert [p.name for p in write_style(path)] == ["difference.qml"]
+    rows = [row.attrib for row in ET.parse(path.with_suffix(".qml")).getroot().iter("paletteEntry")]
+    assert [(row["value"], row["label"]) for row in rows][3] == ("4", "built here, natural in the other map")
+    assert [row["color"] for row in rows] == ["#d9d9d9", "#e08214", "#5aae61", "#b2182b", "#2166ac"]
 
 
 def test_another_raster_has_no_style(tmp_path: Path):

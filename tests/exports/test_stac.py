@@ -18,6 +18,7 @@ from shapely.geometry import shape
 from tiny_run import TinyRun, make_run
 
 from lczmap.classes import CLASSES
+from lczmap.exports.outputs import OUTPUTS
 from lczmap.exports.stac import export_stac
 from lczmap.exports.wudapt import export_wudapt
 from lczmap.provenance import RELIABILITY_TAG
@@ -94,6 +95,12 @@ def test_bands_have_type_nodata_and_pixel_size(item: pystac.Item) -> None:
     entropy, confidence = RasterExtension.ext(item.assets["confidence"]).bands or []
     assert (confidence.data_type, confidence.nodata, entropy.spatial_resolution) == ("float32", "nan", 100)
     assert [band["name"] for band in item.assets["confidence"].extra_fields["bands"]] == ["entropy", "confidence"]
+
+
+def test_rasters_of_a_run_are_called_cloud_optimised_where_they_are() -> None:
+    cloud_optimised = {output.file for output in OUTPUTS if "cloud-optimized" in output.media_type}
+    rasters = {"lcz.tif", "lcz_filtered.tif", "confidence.tif", "probabilities.tif", "rgb.tif", "lcz_wudapt.tif"}
+    assert cloud_optimised == rasters  # lcz_generator.tif is as the LCZ Generator writes it
 
 
 def test_every_asset_is_a_file_with_its_checksum(run: TinyRun, item: pystac.Item) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lczmap.heat.units import Celsius, is_standardised, to_celsius, unit_of_text
+from lczmap.heat.units import Celsius, is_standardised, refuse_standardised, to_celsius, unit_of_text
 
 
 def convert(values: list[float], **how: object) -> Celsius:
@@ -73,9 +73,8 @@ def test_standardised_values_have_no_unit() -> None:
     scores = np.random.default_rng(0).normal(size=400)
     for values in (scores, (scores - scores.min()) / np.ptp(scores)):
         assert is_standardised(values)
-        for unit in ("kelvin", "celsius"):
-            with pytest.raises(ValueError, match="standardised and have no unit, so neither kelvin nor"):
-                convert(values.tolist(), asked=unit)
+        with pytest.raises(ValueError, match=r"t.tif: .*standardised and have no unit, so neither kelvin nor"):
+            refuse_standardised(values, "t.tif")
 
 
 def test_winter_temperatures_around_zero_are_not_standardised() -> None:

@@ -7,6 +7,7 @@ from affine import Affine
 from made_heat import write_city
 from odc.geo.geobox import GeoBox
 
+from lczmap.heat import zones
 from lczmap.heat.zones import border_distance_m, place_clearance_m, read_zones
 
 
@@ -45,10 +46,32 @@ def test_cell_beside_another_class_is_half_a_cell_from_it() -> None:
     assert border_distance_m(codes, 100.0)[4, 3:6].tolist() == [250.0, 150.0, 50.0]
 
 
+def test_map_read_in_parts_has_the_same_distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = np.full((70, 90), 14, np.uint8)
+    codes[10:30, 20:60], codes[40:, 70:], codes[50:54, 5:9] = 2, 0, 6
+    whole = border_distance_m(codes, 100.0)
+    monkeypatch.setattr(zones, "TILE", 16)
+    monkeypatch.setattr(zones, "MARGIN", 2)  # has to grow where a zone is wide
+    np.testing.assert_array_equal(border_distance_m(codes, 100.0), whole)
+    assert whole.max() > 1000
+
+
+def test_web_mercator_is_not_in_metres(tmp_path: Path) -> None:
+    geobox = GeoBox((3, 3), Affine(100, 0, 1_490_000, 0, -100, 6_890_000), "EPSG:3857")
+    path = write_city(tmp_path / "lcz.tif", np.full((3, 3), 2), geobox)
+    with pytest.raises(
+        ValueError,
+        match=r"lcz.tif: expected metres that are true on the ground.*Pseudo-Mercator stretches lengths by 1.64",
+    ):
+        read_zones(path)
+
+
 def test_map_in_degrees_is_refused(tmp_path: Path) -> None:
     geobox = GeoBox((3, 3), Affine(0.001, 0, 13, 0, -0.001, 52), "EPSG:4326")
     path = write_city(tmp_path / "lcz.tif", np.full((3, 3), 2), geobox)
-    with pytest.raises(ValueError, match=r"expected square cells in a CRS of metres.*got WGS 84, 0.001 × 0.001 degree"):
+    with pytest.raises(
+        ValueError, match=r"lcz.tif: expected square, north-up pixels in metres, got 0.001 × 0.001 with the CRS WGS 84"
+    ):
         read_zones(path)
 
 

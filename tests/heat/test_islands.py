@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -18,7 +20,7 @@ def test_island_is_the_difference_of_class_means() -> None:
 
 
 def test_class_in_one_block_gets_no_interval() -> None:
-    temperature, codes = np.array([31.0, 33.0, 27.0, 29.0, 20.0]), np.array([2, 2, 14, 14, 11])
+    temperature, codes = np.array([31.0, 34.0, 27.0, 29.0, 20.0]), np.array([2, 2, 14, 14, 11])
     figures = cell_figures(temperature, codes, np.array([0, 1, 0, 1, 1]), reference=14, seed=0)
     assert np.isnan(figures.island[C["A"], 1:]).all() and np.isfinite(figures.island[C["2"], 1:]).all()
 
@@ -64,6 +66,38 @@ def test_island_is_averaged_over_the_times_that_both_classes_have() -> None:
 def test_station_without_any_value_is_not_counted() -> None:
     figures = station_figures(np.array([[1.0], [np.nan], [2.0]]), np.array([2, 2, 14]), reference=14)
     assert figures.count[C["2"]] == 1
+
+
+def test_values_that_agree_exactly_give_no_interval_of_no_width() -> None:
+    codes = np.array([2, 2, 14, 14])
+    figures = station_figures(np.array([[22.1], [22.1], [20.0], [20.0]]), codes, reference=14)
+    assert figures.island[C["2"], 0] == pytest.approx(2.1)
+    assert np.isnan(figures.island[C["2"], 1:]).all() and np.isnan(figures.temperature[C["D"], 1:]).all()
+    cells = cell_figures(np.tile([22.1, 20.0], 8), np.tile([2, 14], 8), np.arange(16) // 2, reference=14, seed=0)
+    assert np.isnan(cells.island[C["2"], 1:]).all() and cells.groups[C["2"]] == 8
+
+
+def test_gaps_in_time_are_those_of_leaving_out_each_station() -> None:
+    rng = np.random.default_rng(8)
+    values = rng.normal(20, 1, (7, 6))
+    values[rng.random(values.shape) < 0.35] = np.nan
+    codes = np.repeat([2, 14], [3, 4])
+
+    def island(kept: np.ndarray) -> float:
+        warm, cool = (np.nanmean(values[kept & (codes == code)], axis=0) for code in (2, 14))
+        return float(np.nanmean(warm - cool))
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parts = []
+        for code, number in ((2, 3), (14, 4)):
+            left_out = np.array([island(np.arange(7) != k) for k in np.flatnonzero(codes == code)])
+            parts.append((number - 1) / number * ((left_out - left_out.mean()) ** 2).sum())
+        expected = island(np.ones(7, bool))
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 2 + parts[1] ** 2 / 3)
+    reach = stats.t.ppf(0.975, freedom) * np.sqrt(sum(parts))
+    figures = station_figures(values, codes, reference=14)
+    np.testing.assert_allclose(figures.island[C["2"]], [expected, expected - reach, expected + reach])
 
 
 def covered(trials: int, stations: int) -> float:

@@ -131,6 +131,36 @@ def test_pixels_coarser_than_cells_widen_the_edge(zones: Zones, folder: Path) ->
     assert "coarser than the map's cells" in island["notes"][0]
 
 
+def test_pixels_wider_than_the_zones_are_refused_with_a_remedy_that_helps(zones: Zones, folder: Path) -> None:
+    coarse = GeoBox((6, 6), Affine(1000, 0, 400_000, 0, -1000, 5_800_000), "EPSG:32633")
+    path = write_surface(folder / "wide.tif", np.full((6, 6), 300.0), coarse, units="K", **HOUR)
+    with pytest.raises(ValueError, match=r"pixels of 1000 m are wider than the zones.*finer raster, or stations$"):
+        raster_island(zones, path, "surface", Choices())
+    path = write_surface(folder / "unsure.tif", surface_of(zones.codes), units="K", **HOUR)
+    write_cells(folder / "doubt.tif", np.zeros((1, 60, 60), np.float32), GEOBOX, names=["confidence"], nodata=None)
+    with pytest.raises(ValueError, match=r"a class of probability 0.5 or more.*`--least-confidence` with less"):
+        raster_island(zones, path, "surface", Choices(confidence=folder / "doubt.tif"))
+
+
+def test_unit_in_a_band_name_or_a_tag_does_not_make_scores_temperatures(zones: Zones, folder: Path) -> None:
+    scores = np.random.default_rng(0).normal(size=(1, 60, 60)).astype(np.float32)
+    path = folder / "score_c.tif"
+    write_cells(path, scores, GEOBOX, names=["score_c"], nodata=None, tags=HOUR | {"units": "degC"})
+    with pytest.raises(ValueError, match="standardised and have no unit"):
+        raster_island(zones, path, "surface", Choices())
+    write_cells(path, scores + 20, GEOBOX, names=["surface_c"], nodata=None, tags=HOUR)
+    with pytest.raises(ValueError, match="does not say whether it is in kelvin or degrees Celsius"):
+        raster_island(zones, path, "surface", Choices())
+
+
+def test_winter_stations_with_a_unit_are_not_taken_for_scores(zones: Zones, folder: Path) -> None:
+    values = np.random.default_rng(6).normal(size=20)
+    values = (values - values.mean()) / values.std()
+    lines = [f"w{k},{lonlat(5, 5 + k / 2)},2024-01-01,{value:.4f}" for k, value in enumerate(values)]
+    island = station_island(zones, write_stations(folder / "winter.csv", lines), Choices())
+    assert island["hours"] == [] and [step["when"] for step in island["steps"]] == ["2024-01-01"]
+
+
 def test_unsure_cells_are_left_out_when_asked(zones: Zones, folder: Path) -> None:
     path = write_surface(folder / "sure.tif", surface_of(zones.codes), units="K", **HOUR)
     confidence = np.where(np.indices(GEOBOX.shape)[0] < 30, 0.4, 0.9).astype(np.float32)

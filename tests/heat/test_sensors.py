@@ -9,19 +9,14 @@ from scipy.spatial.distance import pdist
 from typer.testing import CliRunner
 
 from lczmap.cli import app
-from lczmap.heat.sensors import propose, share_out
+from lczmap.heat.sensors import propose
 from lczmap.heat.zones import Zones, border_distance_m
+from lczmap.shares import apportion
 
 
 def zones_from(codes: np.ndarray) -> Zones:
     codes = codes.astype(np.uint8)
     return Zones(codes, GEOBOX[: codes.shape[0], : codes.shape[1]], 100.0, border_distance_m(codes, 100.0))
-
-
-def test_seats_go_by_area_and_largest_remainder() -> None:
-    # 10 · 47/100 = 4.7, 1.6, 1.58, 1.2, 0.61, 0.31 (the usual example of the Hare quota)
-    areas = np.array([47000, 16000, 15800, 12000, 6100, 3100])
-    assert share_out(10, areas).tolist() == [5, 2, 1, 1, 1, 0]
 
 
 def test_sensors_stand_inside_their_zone_and_apart() -> None:
@@ -63,6 +58,18 @@ def test_classes_without_room_are_explained() -> None:
     assert "water gets none" in sensors.reasons[17]
     assert sensors.reasons[6] == "no cell is 100 m or more from the border of its zone; the innermost is 50 m"
     assert "too small a share for one of 4" in sensors.reasons[2]
+
+
+def test_number_of_sensors_that_would_give_a_class_one_is_the_least_that_does() -> None:
+    codes = np.full((40, 40), 14)
+    codes[0:10, 0:10] = 2
+    codes[0:6, 20:26] = 5
+    codes[20:40, 0:20] = 17  # gets none, and takes no part
+    sensors = propose(zones_from(codes), 3)
+    areas = np.array([36, 100, 1600 - 36 - 100 - 400])
+    enough = next(n for n in range(4, 99) if apportion(areas, n)[0])
+    assert sensors.reasons[5] == f"its area is too small a share for one of 3; {enough} would give it one"
+    assert propose(zones_from(codes), enough).wanted[4] == 1 and propose(zones_from(codes), enough - 1).wanted[4] == 0
 
 
 def test_more_sensors_than_room_are_not_squeezed_in() -> None:

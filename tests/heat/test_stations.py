@@ -32,6 +32,38 @@ def test_spreadsheet_with_semicolons_decimal_commas_and_old_encoding_is_read(tmp
     assert stations.times == ("",) and stations.unit == "celsius"
 
 
+def test_row_number_is_no_station_where_a_name_is_there(tmp_path: Path) -> None:
+    rows = [f"{k},{name},13.{name},52.1,2024-07-01T0{k // 2}:00,20" for k, name in enumerate("1212")]
+    for column in ("name", "station_name", "site"):
+        table = "\n".join([f"id,{column},lon,lat,time,temp_c", *rows])
+        assert read_stations(write(tmp_path, table)).names == ("1", "2")
+
+
+def test_row_number_as_the_only_station_is_refused(tmp_path: Path) -> None:
+    table = "id,lon,lat,time,temp_c\n7,13.1,52.1,2024-07-01T00:00,20\n8,13.1,52.1,2024-07-01T01:00,21\n"
+    with pytest.raises(ValueError, match="'7' and '8' of the column 'id' stand at one place and never measure at the"):
+        read_stations(write(tmp_path, table))
+    together = table.replace("01:00", "00:00")  # two thermometers on one mast
+    assert read_stations(write(tmp_path, together)).names == ("7", "8")
+
+
+def test_dates_have_no_hour_of_the_day(tmp_path: Path) -> None:
+    table = "id,lon,lat,date,temp_c\na,13,52,2024-07-01,20\na,13,52,2024-07-02,21\n"
+    stations = read_stations(write(tmp_path, table))
+    assert stations.times == ("2024-07-01", "2024-07-02") and stations.hours == (None, None)
+    stations = read_stations(write(tmp_path, table.replace("-02", "-02 00:00")))
+    assert stations.times == ("2024-07-01", "2024-07-02T00:00:00") and stations.hours == (None, 0)
+
+
+def test_crs_and_table_that_cannot_be_read_are_explained(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,x,y,t2m\na,400000,5800000,290\n")
+    with pytest.raises(ValueError, match=r"stations .*expected a CRS.*got 'EPSG:999999'"):
+        read_stations(path, crs="EPSG:999999")
+    path = write(tmp_path, f"id,lon,lat,t2m,note\na,1,2,290,{'x' * 140_000}\n")
+    with pytest.raises(ValueError, match=r"stations.csv: not a readable table \(field larger"):
+        read_stations(path)
+
+
 def test_x_and_y_need_their_crs(tmp_path: Path) -> None:
     path = write(tmp_path, "id,x,y,t2m\na,400000,5800000,290\n")
     with pytest.raises(ValueError, match="expected the CRS of x and y with `--crs`"):

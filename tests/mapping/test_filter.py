@@ -8,6 +8,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
+from lczmap.classes import code_to_wudapt
 from lczmap.mapping import filter as gaussian
 from lczmap.mapping.filter import FILTER_TAG, RADIUS_M, SIGMA_M, TIE, class_weights, filter_codes, filter_map
 from lczmap.raster import read_class_map, read_tags, write_cells, write_class_map
@@ -131,6 +132,25 @@ def test_the_filtered_map_keeps_grid_tags_and_colours(tmp_path: Path) -> None:
     written = read_tags(tmp_path / "out.tif")
     assert {key: written[key] for key in tags} == tags
     assert "50 m" in written[FILTER_TAG] and written["LCZMAP_PALETTE"] == "colour_blind"
+
+
+def test_a_map_of_the_older_numbering_is_filtered_as_its_classes(tmp_path: Path) -> None:
+    box = GeoBox((30, 30), Affine(100, 0, 500_000, 0, -100, 4_400_000), "EPSG:32623")
+    codes = np.random.default_rng(1).integers(0, 18, (1, *box.shape)).astype(np.uint8)
+    write_cells(tmp_path / "wudapt.tif", code_to_wudapt(codes).astype(np.int16), box, names=["lcz"], nodata=0)
+    filter_map(tmp_path / "wudapt.tif", tmp_path / "out.tif")
+    np.testing.assert_array_equal(read_class_map(tmp_path / "out.tif")[0], filter_codes(codes[0], 100))
+
+
+def test_confidence_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    box = GeoBox((4, 4), Affine(100, 0, 4e5, 0, -100, 5.8e6), "EPSG:32633")
+    shares = np.full((2, 4, 4), 0.75, np.float32)
+    write_cells(tmp_path / "c.tif", shares, box, names=["confidence", "entropy"], nodata=math.nan)
+    with pytest.raises(
+        ValueError, match=r"c\.tif, band 1 \(confidence\): expected LCZ classes as whole numbers, found 0\.75"
+    ):
+        filter_map(tmp_path / "c.tif", tmp_path / "out.tif")
+    assert [path.name for path in tmp_path.iterdir()] == ["c.tif"]
 
 
 @pytest.mark.parametrize(

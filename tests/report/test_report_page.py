@@ -10,15 +10,17 @@ import numpy as np
 import pyproj
 import pytest
 from report.fabricated_run import CELL_M, COLS, GRID, HOSTILE, NORTH, ROWS, UNMAPPED, WEST, painted, write_run
+from shapely.geometry import box
 from typer.testing import CliRunner
 
 from lczmap.cli import app
 from lczmap.files import write_json
+from lczmap.grid import Grid
 from lczmap.raster import write_class_map
 from lczmap.report.page import write_report
 from lczmap.report.run_folder import RunFolder
 from lczmap.report.scenes import clear_dates
-from lczmap.report.viewer import class_colors
+from lczmap.report.viewer import class_colors, mesh_of
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,16 @@ def test_longitude_and_latitude_between_the_nodes_are_within_a_metre(page: str) 
     )
     assert lon.mean() == pytest.approx(middle[0], abs=1e-5)
     assert lat.mean() == pytest.approx(middle[1], abs=1e-5)
+
+
+def test_longitudes_of_a_map_across_180_degrees_go_on() -> None:
+    x, y = pyproj.Transformer.from_crs(4326, "EPSG:32660", always_xy=True).transform(179.95, -16.5)
+    grid = Grid("EPSG:32660", round(x), round(y), 1200, 1200, 10, 200, box(x, y - 12_000, x + 12_000, y))
+    lon = np.array(mesh_of(grid, 12_000.0, 12_000.0)["lon"])
+    east = pyproj.Transformer.from_crs("EPSG:32660", 4326, always_xy=True).transform(round(x) + 12_000, round(y))[0]
+    assert lon[0, -1] == pytest.approx(east + 360)
+    assert (np.diff(lon, axis=1) > 0).all()
+    assert np.abs(np.diff(lon, axis=0)).max() < 0.1
 
 
 def test_areas_are_those_of_the_map(page: str) -> None:
@@ -112,6 +124,10 @@ def test_what_a_run_lacks_is_said(page: str) -> None:
     assert "<h2>Heat island</h2>" not in page
 
 
+def test_what_a_local_climate_zone_is_is_said_once(page: str) -> None:
+    assert page.count("A Local Climate Zone is a kind of") == 1
+
+
 def test_a_bare_map_is_enough(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "bare" / "2024-05-01_2024-09-30"
     folder.mkdir(parents=True)
@@ -146,6 +162,7 @@ def test_accuracy_is_called_what_it_is(run: Path, tmp_path: Path) -> None:
     written = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<b>0.50</b><span>overall accuracy on reference polygons (0.25 to 0.75)</span>" in written
     assert "chance line of OAw" in written
+    assert "reference cells mapped so" in written
     assert "Warning: few polygons" in written
     assert "nothing in this report measures" not in written
 

@@ -12,16 +12,19 @@ from lczmap.evaluation.map_agreement import compare_maps
 from lczmap.evaluation.map_change import change_report
 from lczmap.evaluation.records import write_report
 from lczmap.files import write_json
+from lczmap.heat import sensor_files
 from lczmap.heat.measure import measure_island
 from lczmap.heat.rows import Choices
+from lczmap.heat.sensors import propose
 from lczmap.heat.zones import read_zones
 from lczmap.provenance import RELIABILITY_TAG
 from lczmap.raster import write_cells, write_class_map
 from lczmap.report.headline import headline
+from lczmap.report.heat import heat_section
 from lczmap.report.layers import MISSING
 from lczmap.report.models import models_section
 from lczmap.report.others import changes_section, other_maps
-from lczmap.report.quality import areas_quality_section, heat_section
+from lczmap.report.quality import areas_quality_section
 from lczmap.report.run_folder import RunFolder
 from lczmap.report.viewer import map_section
 from lczmap.training.area_report import check_areas
@@ -74,7 +77,13 @@ def test_quality_of_training_areas(run: RunFolder, tmp_path: Path) -> None:
     content = areas_quality_section(run).content
     assert "Areas drawn: 1; with the centre of a map cell inside: 1." in content
     assert "<td>LCZ 6: Open lowrise</td>" in content
-    assert "narrow" in content  # 120 m wide
+    assert "1 is narrower than 200 m</td>" in content  # 120 m wide
+    assert "large" not in content  # flags that no area has
+    row = content[content.index("Areas with a flag") :]
+    assert '<td class="number">1</td><td>LCZ 6</td><td class="number">2.88</td><td class="number">120</td>' in row
+    (run.folder / "area_quality.csv").write_text("area,lcz\n1,6\n")
+    with pytest.raises(ValueError, match=r"area_quality\.csv: expected the column area_m2, flags, width_m"):
+        areas_quality_section(run)
 
 
 def test_heat_of_the_zones(run: RunFolder, tmp_path: Path) -> None:
@@ -91,6 +100,19 @@ def test_heat_of_the_zones(run: RunFolder, tmp_path: Path) -> None:
     assert "<h3>SUHI (surface)</h3>" in section.content
     assert "LCZ G: Water</td>" in section.content
     assert "LCZ D: Low plants is not on the map" in section.content
+
+
+def test_thermometers_of_each_class(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    codes = np.where(np.arange(11) < 5, 17, 14) * np.ones((7, 1))  # water, and low plants in the east
+    write_class_map(tmp_path / "two.tif", codes.astype(np.uint8), GRID.cell_geobox, tags={})
+    zones = read_zones(tmp_path / "two.tif")
+    report = sensor_files._report(zones, propose(zones, 1), 1, 200.0)  # as `propose_sensors` does, without a picture
+    write_json(folder / "heat" / "sensors.json", report)
+    section = heat_section(RunFolder(folder, folder))
+    assert section is not None
+    assert "1 of 1 thermometers have a place" in section.content
+    assert '<td class="number">0</td><td>water gets none: air temperature is measured over land</td>' in section.content
 
 
 def test_cautions_for_public_weights_and_simulated_scenes(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from lczmap.so2sat.deals import apportion
 from lczmap.so2sat.protocols import PROTOCOLS, SIZES, FileTable, Parts, protocol
 
 TRAIN_COUNTS = [5068, 24431, 31693, 8651, 16493, 35290, 3269, 39326, 13584, 11954]
@@ -177,8 +176,3 @@ def test_random_splits_are_called_leaky_and_the_reason_is_given() -> None:
     assert leaky == {"bp_lcz", "gawlikowski_80_10_10", "zhou_64_16_20", "v3_random"}
     assert all("overlap" in PROTOCOLS[name].why and "LEAKY" in PROTOCOLS[name].description for name in leaky)
     assert PROTOCOLS["culture_10"].description == "culture_10"
-
-
-def test_what_is_dealt_adds_up() -> None:
-    assert apportion([1, 1, 1], 5).tolist() == [2, 2, 1]
-    assert apportion([10, 0, 5], 15).tolist() == [10, 0, 5]

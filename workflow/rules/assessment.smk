@@ -31,7 +31,7 @@ rule check_areas:
 rule bootstrap_accuracy:
     input:
         grid="results/{city}/grid.json",
-        lcz="results/{city}/{period}/lcz.tif",
+        lcz=resampled_map,
         patches="results/{city}/{period}/patches.gpkg",
         stacks=retraining_stacks,
     output:
@@ -42,19 +42,20 @@ rule bootstrap_accuracy:
         "benchmarks/bootstrap_accuracy/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
+    threads: bootstrap_threads
     params:
         how=bootstrap_arguments,
         draws=setting("accuracy.bootstraps"),
         seed=setting("training.seed"),
     shell:
-        "python -m lczmap bootstrap-accuracy {input.grid:q} {input.lcz:q} {input.patches:q} {output.bootstraps:q} "
-        "{params.how} --count {params.draws} --seed {params.seed} > {log:q} 2>&1"
+        "python -m lczmap bootstrap-accuracy {input.grid:q} {input.patches:q} {output.bootstraps:q} {params.how} "
+        "--threads {threads} --count {params.draws} --seed {params.seed} > {log:q} 2>&1"
 
 
 use rule bootstrap_accuracy as bootstrap_accuracy_compared with:
     input:
         grid="results/{city}/grid.json",
-        lcz="results/{city}/{period}/models/{model}/lcz.tif",
+        lcz=resampled_map,
         patches="results/{city}/{period}/patches.gpkg",
         stacks=retraining_stacks,
     output:
@@ -90,6 +91,8 @@ rule draw_accuracy:
         ),
     log:
         "logs/draw_accuracy/{city}_{period}.log",
+    benchmark:
+        "benchmarks/draw_accuracy/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -139,5 +142,7 @@ use rule draw_accuracy as draw_accuracy_compared with:
         ),
     log:
         "logs/draw_accuracy/{city}_{period}_{model}.log",
+    benchmark:
+        "benchmarks/draw_accuracy/{city}_{period}_{model}.tsv"
     params:
         title=lambda w: f"{w.city}, {run_of(w).config.start} to {run_of(w).config.end}, {w.model}",

@@ -9,6 +9,8 @@ rule export_vector:
         vector="results/{city}/{period}/exports/lcz.gpkg",
     log:
         "logs/export_vector/{city}_{period}.log",
+    benchmark:
+        "benchmarks/export_vector/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     shell:
@@ -21,6 +23,8 @@ use rule export_vector as export_vector_parquet with:
         vector="results/{city}/{period}/exports/lcz.parquet",
     log:
         "logs/export_vector/{city}_{period}_parquet.log",
+    benchmark:
+        "benchmarks/export_vector/{city}_{period}_parquet.tsv"
 
 
 rule export_kmz:
@@ -34,6 +38,8 @@ rule export_kmz:
         kmz="results/{city}/{period}/exports/lcz.kmz",
     log:
         "logs/export_kmz/{city}_{period}.log",
+    benchmark:
+        "benchmarks/export_kmz/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -53,6 +59,8 @@ rule export_stac:
         item="results/{city}/{period}/exports/stac_item.json",
     log:
         "logs/export_stac/{city}_{period}.log",
+    benchmark:
+        "benchmarks/export_stac/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -72,6 +80,8 @@ rule write_metadata:
         metadata="results/{city}/{period}/exports/metadata.json",
     log:
         "logs/write_metadata/{city}_{period}.log",
+    benchmark:
+        "benchmarks/write_metadata/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:

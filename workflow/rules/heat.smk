@@ -17,6 +17,8 @@ rule measure_heat:
         ),
     log:
         "logs/measure_heat/{city}_{period}.log",
+    benchmark:
+        "benchmarks/measure_heat/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -40,6 +42,8 @@ rule propose_sensors:
         ),
     log:
         "logs/propose_sensors/{city}_{period}.log",
+    benchmark:
+        "benchmarks/propose_sensors/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:

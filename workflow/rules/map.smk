@@ -119,6 +119,8 @@ rule mosaic_explanation:
         explanation="results/{city}/{period}/explanation.tif",
     log:
         "logs/mosaic_explanation/{city}_{period}.log",
+    benchmark:
+        "benchmarks/mosaic_explanation/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     shell:
@@ -135,3 +137,5 @@ use rule mosaic_explanation as mosaic_explanation_compared with:
         explanation="results/{city}/{period}/models/{model}/explanation.tif",
     log:
         "logs/mosaic_explanation/{city}_{period}_{model}.log",
+    benchmark:
+        "benchmarks/mosaic_explanation/{city}_{period}_{model}.tsv"

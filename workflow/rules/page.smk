@@ -26,6 +26,7 @@ rule write_report:
     params:
         folder=lambda w: run_of(w).folder,
         checkpoints=checkpoint_arguments,
+        made=made_arguments,
     shell:
         "python -m lczmap write-report {params.folder:q} {output.page:q} --benchmarks benchmarks "
-        "{params.checkpoints} > {log:q} 2>&1"
+        "{params.checkpoints} {params.made} > {log:q} 2>&1"

@@ -37,6 +37,8 @@ rule write_confidence:
         confidence="results/{city}/{period}/confidence.tif",
     log:
         "logs/write_confidence/{city}_{period}.log",
+    benchmark:
+        "benchmarks/write_confidence/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     shell:
@@ -50,6 +52,8 @@ use rule write_confidence as write_confidence_compared with:
         confidence="results/{city}/{period}/models/{model}/confidence.tif",
     log:
         "logs/write_confidence/{city}_{period}_{model}.log",
+    benchmark:
+        "benchmarks/write_confidence/{city}_{period}_{model}.tsv"
 
 
 rule compare_maps:
@@ -70,6 +74,8 @@ rule compare_maps:
         ),
     log:
         "logs/compare_maps/{city}_{period}_{other}.log",
+    benchmark:
+        "benchmarks/compare_maps/{city}_{period}_{other}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -99,6 +105,8 @@ rule map_change:
         ),
     log:
         "logs/map_change/{city}_{period}_to_{later}.log",
+    benchmark:
+        "benchmarks/map_change/{city}_{period}_to_{later}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:

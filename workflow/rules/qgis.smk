@@ -14,6 +14,8 @@ rule write_style:
         confidence="results/{city}/{period}/confidence.qml",
     log:
         "logs/write_style/{city}_{period}.log",
+    benchmark:
+        "benchmarks/write_style/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -37,6 +39,8 @@ use rule write_style as write_style_compared with:
         confidence="results/{city}/{period}/models/{model}/confidence.qml",
     log:
         "logs/write_style/{city}_{period}_{model}.log",
+    benchmark:
+        "benchmarks/write_style/{city}_{period}_{model}.tsv"
 
 
 use rule write_style as write_style_of_generator with:
@@ -47,6 +51,8 @@ use rule write_style as write_style_of_generator with:
         lcz_colors="results/{city}/{period}/exports/lcz_generator.clr",
     log:
         "logs/write_style/{city}_{period}_lcz_generator.log",
+    benchmark:
+        "benchmarks/write_style/{city}_{period}_lcz_generator.tsv"
 
 
 use rule write_style as write_style_of_wudapt with:
@@ -57,9 +63,25 @@ use rule write_style as write_style_of_wudapt with:
         lcz_colors="results/{city}/{period}/exports/lcz_wudapt.clr",
     log:
         "logs/write_style/{city}_{period}_lcz_wudapt.log",
+    benchmark:
+        "benchmarks/write_style/{city}_{period}_lcz_wudapt.tsv"
     params:
         palette=setting("map.palette"),
         numbering="wudapt",
+
+
+use rule write_style as write_style_of_other_map with:
+    input:
+        on_grid="results/{city}/{period}/other_maps/{other}/other.tif",
+        difference="results/{city}/{period}/other_maps/{other}/difference.tif",
+    output:
+        on_grid="results/{city}/{period}/other_maps/{other}/other.qml",
+        on_grid_colors="results/{city}/{period}/other_maps/{other}/other.clr",
+        difference="results/{city}/{period}/other_maps/{other}/difference.qml",
+    log:
+        "logs/write_style/{city}_{period}_other_{other}.log",
+    benchmark:
+        "benchmarks/write_style/{city}_{period}_other_{other}.tsv"
 
 
 rule draw_rgb:
@@ -70,6 +92,8 @@ rule draw_rgb:
         picture="results/{city}/{period}/rgb.tif",
     log:
         "logs/draw_rgb/{city}_{period}.log",
+    benchmark:
+        "benchmarks/draw_rgb/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     shell:
@@ -83,6 +107,8 @@ rule write_aoi:
         outline="results/{city}/{period}/aoi.geojson",
     log:
         "logs/write_aoi/{city}_{period}.log",
+    benchmark:
+        "benchmarks/write_aoi/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     shell:
@@ -97,6 +123,8 @@ rule write_areas:
         layer="results/{city}/{period}/training_areas.gpkg",
     log:
         "logs/write_areas/{city}_{period}.log",
+    benchmark:
+        "benchmarks/write_areas/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -119,6 +147,8 @@ rule write_qgis_project:
         project="results/{city}/{period}/project.qgs",
     log:
         "logs/write_qgis_project/{city}_{period}.log",
+    benchmark:
+        "benchmarks/write_qgis_project/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:

@@ -10,6 +10,8 @@ rule assess_map:
         accuracy="results/{city}/{period}/accuracy.json",
     log:
         "logs/assess_map/{city}_{period}.log",
+    benchmark:
+        "benchmarks/assess_map/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -29,6 +31,8 @@ use rule assess_map as assess_map_compared with:
         accuracy="results/{city}/{period}/models/{model}/accuracy.json",
     log:
         "logs/assess_map/{city}_{period}_{model}.log",
+    benchmark:
+        "benchmarks/assess_map/{city}_{period}_{model}.tsv"
 
 
 rule assess_agreement:
@@ -40,6 +44,8 @@ rule assess_agreement:
         agreement="results/{city}/{period}/agreement.json",
     log:
         "logs/assess_agreement/{city}_{period}.log",
+    benchmark:
+        "benchmarks/assess_agreement/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -58,6 +64,8 @@ use rule assess_agreement as assess_agreement_compared with:
         agreement="results/{city}/{period}/models/{model}/agreement.json",
     log:
         "logs/assess_agreement/{city}_{period}_{model}.log",
+    benchmark:
+        "benchmarks/assess_agreement/{city}_{period}_{model}.tsv"
 
 
 rule write_card:
@@ -67,6 +75,8 @@ rule write_card:
         card="results/{city}/{period}/reliability.md",
     log:
         "logs/write_card/{city}_{period}.log",
+    benchmark:
+        "benchmarks/write_card/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     shell:
@@ -80,6 +90,8 @@ use rule write_card as write_card_compared with:
         card="results/{city}/{period}/models/{model}/reliability.md",
     log:
         "logs/write_card/{city}_{period}_{model}.log",
+    benchmark:
+        "benchmarks/write_card/{city}_{period}_{model}.tsv"
 
 
 rule draw_map:
@@ -96,6 +108,8 @@ rule draw_map:
         ),
     log:
         "logs/draw_map/{city}_{period}.log",
+    benchmark:
+        "benchmarks/draw_map/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -122,6 +136,8 @@ use rule draw_map as draw_map_compared with:
         ),
     log:
         "logs/draw_map/{city}_{period}_{model}.log",
+    benchmark:
+        "benchmarks/draw_map/{city}_{period}_{model}.tsv"
     params:
         title=lambda w: f"{w.city}, {run_of(w).config.start} to {run_of(w).config.end}, {w.model}",
         truth=lambda w, input: (
@@ -141,6 +157,8 @@ rule draw_shifts:
         ),
     log:
         "logs/draw_shifts/{city}_{period}.log",
+    benchmark:
+        "benchmarks/draw_shifts/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     shell:
@@ -160,6 +178,8 @@ rule record_run:
         record="results/{city}/{period}/run.json",
     log:
         "logs/record_run/{city}_{period}.log",
+    benchmark:
+        "benchmarks/record_run/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:

@@ -10,6 +10,8 @@ rule export_lcz_generator:
         bands="results/{city}/{period}/exports/lcz_generator.tif",
     log:
         "logs/export_lcz_generator/{city}_{period}.log",
+    benchmark:
+        "benchmarks/export_lcz_generator/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     shell:
@@ -25,6 +27,8 @@ rule export_wudapt:
         names="results/{city}/{period}/exports/lcz_wudapt.tif.aux.xml",
     log:
         "logs/export_wudapt/{city}_{period}.log",
+    benchmark:
+        "benchmarks/export_wudapt/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     params:
@@ -42,6 +46,8 @@ rule export_wrf:
         readme="results/{city}/{period}/exports/wrf/README.txt",
     log:
         "logs/export_wrf/{city}_{period}.log",
+    benchmark:
+        "benchmarks/export_wrf/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
     shell:

@@ -1,5 +1,3 @@
-
-"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const CANNOT_TELL = "?";
@@ -159,14 +157,12 @@ function askName() {
   byId("start").showModal();
 }
 
-const quoted = (text) => `"${String(text).replaceAll('"', '""')}"`;
-
 function asCsv() {
   const rows = Object.keys(labels).map(Number).filter(isLabelled).sort((a, b) => a - b).map((cell) => {
     const { class: name, sure, comment } = labels[cell];
     return [data.sample, cell, name, sure ? "yes" : "no", comment, labeller];
   });
-  return [COLUMNS, ...rows].map((row) => row.map(quoted).join(",") + "\r\n").join("");
+  return toCsv([COLUMNS, ...rows]);
 }
 
 function save() {
@@ -177,27 +173,16 @@ function save() {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-function rowsOf(csv) {
-  const rows = [[""]];
-  let inside = false;
-  for (let k = 0; k < csv.length; k += 1) {
-    const row = rows.at(-1);
-    if (inside && csv[k] === '"' && csv[k + 1] === '"') {
-      row[row.length - 1] += '"';
-      k += 1;
-    } else if (csv[k] === '"') inside = !inside;
-    else if (!inside && csv[k] === ",") row.push("");
-    else if (!inside && csv[k] === "\n") rows.push([""]);
-    else if (inside || csv[k] !== "\r") row[row.length - 1] += csv[k];
-  }
-  return rows.filter((row) => row.length > 1);
-}
+const isClass = (name) => name === CANNOT_TELL || data.classes.some(({ label }) => label === name);
 
 function load(csv) {
-  const [header, ...rows] = rowsOf(csv.replace(/^\ufeff/, ""));
+  const [header, ...rows] = fromCsv(csv);
   if (String(header) !== String(COLUMNS)) return "This is no label file that this page saved.";
+  if (rows.some((row) => row.length !== COLUMNS.length)) return "A row has not as many columns as the header.";
   if (rows.some((row) => row[0] !== data.sample)) return "These labels belong to another sample.";
   if (rows.some((row) => !data.cells[row[1] - 1])) return "A cell in this file is not in the sample.";
+  const strange = rows.find((row) => !isClass(row[2]));
+  if (strange) return `Cell ${strange[1]}: “${strange[2]}” is no class; nothing was read.`;
   const others = rows.map((row) => row[5]).filter((name) => name !== labeller);
   if (others.length) return `These are labels of ${others[0]}: change the labeller first.`;
   for (const [, cell, name, sure, comment] of rows) labels[Number(cell)] = { class: name, sure: sure === "yes", comment };
@@ -207,6 +192,7 @@ function load(csv) {
 }
 
 function press(event) {
+  if (event.repeat && !event.key.startsWith("Arrow")) return; // a key held down labels one cell
   if (event.ctrlKey || event.metaKey || event.altKey || byId("start").open) return;
   if (event.target.matches("input[type=text], input[type=number]")) {
     if (event.key === "Enter") event.target.blur();

@@ -47,9 +47,18 @@ function control(canvas, view, { change, choose, aim }) {
   canvas.addEventListener("pointerup", release);
   canvas.addEventListener("pointercancel", release);
 
+  let fading;
+  const hint = (on) => {
+    document.getElementById("map-hint").classList.toggle("on", on);
+    clearTimeout(fading);
+    if (on) fading = setTimeout(() => hint(false), 1500);
+  };
   canvas.addEventListener(
     "wheel",
     (event) => {
+      const meant = event.ctrlKey || event.metaKey || document.activeElement === canvas;
+      hint(!meant);
+      if (!meant) return; // the wheel scrolls the page
       event.preventDefault();
       const lines = event.deltaMode === 0 ? event.deltaY / 100 : event.deltaY / 3; // pixels, or lines
       change(() => view.zoom(2 ** (-Math.max(-3, Math.min(3, lines)) / 2), ...at(event)));
@@ -69,11 +78,12 @@ function control(canvas, view, { change, choose, aim }) {
   };
   canvas.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Enter" || event.key === " ") choose(view.width / 2, view.height / 2);
+    if (event.key === "Escape") canvas.blur(); // the wheel scrolls the page again
+    else if (event.key === "Enter" || event.key === " ") choose(view.width / 2, view.height / 2);
     else if (keys[event.key]) change(keys[event.key]);
     else return;
     event.preventDefault();
-    aim(true);
+    aim(document.activeElement === canvas);
   });
   canvas.addEventListener("blur", () => aim(false));
 

@@ -46,7 +46,13 @@
   function recall() {
     const match = /^#map=(.+)$/.exec(location.hash);
     if (!match) return;
-    const [x, y, scale, layer, opacity] = match[1].split("/").map(decodeURIComponent);
+    let parts;
+    try {
+      parts = match[1].split("/").map(decodeURIComponent);
+    } catch {
+      return; // a damaged address: the whole map is shown
+    }
+    const [x, y, scale, layer, opacity] = parts;
     if ([x, y, scale].every((part) => Number.isFinite(Number(part)) && part !== "")) {
       view.place(Number(x), Number(y), Number(scale));
     }
@@ -58,8 +64,8 @@
     const layer = map.layers.find((one) => one.key === state.layer);
     for (const input of document.querySelectorAll("input[name=layer]")) input.checked = input.value === state.layer;
     find("map-opacity").value = state.opacity * 100;
-    find("map-legend").hidden = !layer;
-    if (layer) Panel.legend(find("map-legend"), layer, map, planes[layer.key]);
+    Panel.legend(find("map-legend"), layer, map, layer && planes[layer.key]);
+    if (state.cell) describe();
     find("map-note").textContent = layer ? layer.note : "True colours, Sentinel-2.";
     refresh();
   }
@@ -70,9 +76,14 @@
     refresh();
   }
 
+  function describe() {
+    const shown = map.layers.find((one) => one.key === state.layer) || map.layers[0];
+    Panel.describe(find("map-cell"), map, planes, view, state.cell, shown);
+  }
+
   function choose(px, py) {
     state.cell = view.cellAt(...view.toMap(px, py));
-    Panel.describe(find("map-cell"), map, planes, view, state.cell);
+    describe();
     refresh();
   }
 

@@ -25,24 +25,32 @@ const Panel = (() => {
     return (code) => (all ? counts[code] / all : 0);
   }
 
+  function outlineRow() {
+    const row = element("li", "outline");
+    row.append(element("span", "swatch"), element("span", "name", "Outline: area of interest"));
+    return row;
+  }
+
   function legend(list, layer, map, plane) {
-    list.replaceChildren();
+    list.replaceChildren(outlineRow());
+    if (!layer) return;
     if (layer.kind === "values") {
       const ramp = element("li", "ramp");
       const bar = element("span", "ramp-bar");
       bar.style.background = `linear-gradient(to right, ${map.ramp.join(", ")})`;
       ramp.append(element("span", "", "0 %"), bar, element("span", "", "100 %"));
-      list.append(ramp);
+      list.prepend(ramp);
       return;
     }
     const share = shares(plane);
-    for (const entry of layer.legend || map.classes) {
+    const rows = (layer.legend || map.classes).map((entry) => {
       const here = share(entry.code);
       const row = element("li", here ? "" : "unused");
       const text = here ? percent(here, 1) : "none";
       row.append(swatch(entry.color), element("span", "name", entry.title), element("span", "share", text));
-      list.append(row);
-    }
+      return row;
+    });
+    list.prepend(...rows);
   }
 
   function bars(map, planes, index) {
@@ -54,7 +62,7 @@ const Panel = (() => {
       const row = element("li");
       const bar = element("span", "bar");
       const filled = element("span", "filled");
-      filled.style.width = percent(share, 1);
+      filled.style.width = `${100 * share}%`;
       filled.style.background = map.classes[code - 1].color;
       bar.append(filled);
       row.append(element("span", "name", map.classes[code - 1].title), bar, element("span", "share", percent(share, 1)));
@@ -76,35 +84,31 @@ const Panel = (() => {
     return row;
   }
 
-  // Writes what the page knows of a cell (or that the place lies outside the map).
-  function describe(box, map, planes, view, cell) {
+  // What a layer says of a cell: the class with its colour, or the value.
+  function saying(layer, map, planes, cell) {
+    const stored = planes[layer.key][cell.index];
+    if (layer.kind === "values") return { title: percent(Codec.share(stored), 1) };
+    return (layer.legend || map.classes).find((entry) => entry.code === stored) || { title: "No class here" };
+  }
+
+  // Writes what the page knows of a cell (or that the place lies outside the map), first what `shown`, a layer, says.
+  function describe(box, map, planes, view, cell, shown) {
     box.replaceChildren();
     if (!cell) {
       box.append(element("p", "", "Outside the map."));
       return;
     }
-    const className = (name) => {
-      const code = planes[name][cell.index];
-      return code ? map.classes[code - 1] : null;
-    };
-    const main = className(map.main);
-    const heading = element("h3", "", main ? main.title : "No class here");
-    if (main) heading.prepend(swatch(main.color));
-    box.append(heading);
+    const first = saying(shown, map, planes, cell);
+    const heading = element("h3", "", first.title);
+    if (first.color) heading.prepend(swatch(first.color));
+    box.append(element("p", "which", shown.title), heading);
     const facts = element("dl");
     for (const layer of map.layers) {
-      if (layer.key === map.main) continue;
-      if (layer.kind === "values") {
-        facts.append(line(layer.title, percent(Codec.share(planes[layer.key][cell.index]), 1)));
-      } else {
-        const entries = layer.legend || map.classes;
-        const found = entries.find((entry) => entry.code === planes[layer.key][cell.index]);
-        facts.append(line(layer.title, found ? found.title : "none"));
-      }
+      if (layer !== shown) facts.append(line(layer.title, saying(layer, map, planes, cell).title));
     }
     const where = place(map, ...view.centreOf(cell));
     facts.append(line("Position", where.degrees), line(map.crs, where.metres));
-    if (planes.code0) box.append(element("h4", "", "Most probable classes"), bars(map, planes, cell.index));
+    if (planes.code0) box.append(element("h4", "", "Most probable (main network)"), bars(map, planes, cell.index));
     box.append(facts);
   }
 

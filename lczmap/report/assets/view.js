@@ -100,5 +100,6 @@ function lonLat(map, x, y) {
   const [a, b] = [u - i, v - j];
   const between = (m) =>
     (1 - b) * ((1 - a) * m[j][i] + a * m[j][i + 1]) + b * ((1 - a) * m[j + 1][i] + a * m[j + 1][i + 1]);
-  return [between(lon), between(lat)];
+  const east = between(lon); // beyond ±180 where the map crosses the antimeridian
+  return [((((east + 180) % 360) + 360) % 360) - 180, between(lat)];
 }

@@ -38,11 +38,26 @@ def retraining_stacks(wildcards):
     return stacks(lambda w: run.config.sensors_of(model))(wildcards)
 
 
+def resampled_map(wildcards):
+    """The map whose test polygons are drawn anew; none where a forest is trained anew."""
+    run, model = run_of(wildcards), chosen_model(wildcards)
+    if is_retrained(run, model):
+        return []
+    return f"{map_folder(run, model.key)}/lcz.tif"
+
+
+def bootstrap_threads(wildcards):
+    """Trees grow on several threads; drawing polygons takes one."""
+    return 8 if is_retrained(run_of(wildcards), chosen_model(wildcards)) else 1
+
+
 def bootstrap_arguments(wildcards):
     """How `bootstrap-accuracy` draws: from trainings with the forest's recipe, or from the tested polygons."""
     run, model = run_of(wildcards), chosen_model(wildcards)
     if not is_retrained(run, model):
-        return f"--split {tested_split(wildcards)}"
+        return options_text(
+            {"map": resampled_map(wildcards), "split": tested_split(wildcards)}
+        )
     options = {
         "retrain": f"{run.folder}/tiles",
         "preset": model.preset,

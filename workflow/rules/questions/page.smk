@@ -14,6 +14,43 @@ def shown_files(wildcards):
     return [*own, *(path for path in change_files() if path.startswith(changes))]
 
 
+def beside_files(run):
+    """What steps make beside the files that are wanted: names of classes, colours, layers of the QGIS project."""
+    names = (
+        "lcz.tif.aux.xml",
+        "lcz_filtered.tif.aux.xml",
+        "lcz.clr",
+        "lcz_filtered.clr",
+    )
+    exported = {
+        "lcz_generator": ("lcz_generator.clr",),
+        "wudapt": ("lcz_wudapt.clr", "lcz_wudapt.tif.aux.xml"),
+    }
+    own = ["rgb.tif", "aoi.geojson", "scenes.json", "coregistration.json"]
+    if has_areas(run):
+        own.append("training_areas.gpkg")
+    return [
+        *(f"{folder}/{name}" for folder in map_folders(run) for name in names),
+        *(
+            f"{run.folder}/exports/{name}"
+            for export in run.config.exports
+            for name in exported.get(export, ())
+        ),
+        *(f"{run.folder}/{name}" for name in own),
+    ]
+
+
+def made_arguments(wildcards, input):
+    """The files that the page may show: those of this configuration, not what an earlier one left in the folder."""
+    run = run_of(wildcards)
+    names = stack_names(run.config, ["sentinel-2"])
+    seen = [f"{run.folder}/tiles/{tile}/{name}" for tile in run.tiles for name in names]
+    return " ".join(
+        f"--made {shlex.quote(str(path))}"
+        for path in (*input.shown, *beside_files(run), *seen)
+    )
+
+
 def checkpoint_arguments(wildcards, input):
     return " ".join(
         f"--checkpoint {shlex.quote(str(path))}" for path in input.checkpoints

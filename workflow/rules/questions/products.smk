@@ -20,11 +20,18 @@ def other_map_band(wildcards):
 
 
 def other_map_files(run):
-    """What compare_maps makes of a run's other maps."""
+    """What compare_maps makes of a run's other maps, and their styles."""
     return [
         f"{run.folder}/other_maps/{other.name}/{name}"
         for other in run.config.other_maps
-        for name in ("agreement.json", "difference.tif", "other.tif", "difference.png")
+        for name in (
+            "agreement.json",
+            "difference.tif",
+            "difference.qml",
+            "other.tif",
+            "other.qml",
+            "difference.png",
+        )
     ]
 
 
