@@ -20,10 +20,10 @@ demo: setup ## map the simulated demo city
 
 # One thread for each process: libraries that use all cores get in each other's way
 test: unit-test ## run all tests
-	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "workflow or server or browser or training" -n 2 --dist loadfile
+	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "workflow or server or browser or slow" -n 2 --dist loadfile
 
 unit-test: setup ## run the quick tests, which start no Snakemake, server, browser or long training
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow and not server and not browser and not training" -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow and not server and not browser and not slow" -n auto --dist loadfile
 
 lint: setup ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -213,7 +213,9 @@ def _hidden(element: Html) -> Html:
 
 
 def _frame() -> Html:
-    help_text = "Map. Arrow keys move it, plus and minus zoom, 0 shows all, Enter reads the cell in the middle."
+    help_text = (
+        "Map. Arrow keys move it, plus and minus zoom, 0 shows all, Enter reads the middle cell, Escape leaves it."
+    )
     buttons = [
         tag("button", sign, type="button", id=key, aria_label=name, title=name)
         for key, sign, name in (

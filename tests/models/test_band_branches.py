@@ -97,6 +97,7 @@ def test_no_network_has_a_strided_pointwise_convolution_which_can_crash() -> Non
         assert not [m for m in layers if m.kernel_size == (1, 1) and m.stride != (1, 1)]
 
 
+@pytest.mark.slow
 def test_eb_cnn_learns_separable_patches_by_heart() -> None:
     torch.manual_seed(47)
     y = torch.arange(64) % 17

@@ -84,6 +84,7 @@ def test_presets_name_the_encoders_of_the_paper_and_of_the_recipe() -> None:
     assert create_model("bp_lcz_eb_cnn", S2_10.channels, **SMALL).text_description["encoder"] == "mini"  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_joint_training_moves_text_and_image_encoders_and_aligns_them() -> None:
     torch.manual_seed(47)
     network = small(channels=S2_10.channels)

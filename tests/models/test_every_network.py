@@ -19,7 +19,7 @@ from lczmap.training.data import PatchDataset
 from lczmap.training.network import fit_network
 from lczmap.training.preset import NetworkPreset, load_preset
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.slow
 
 INPUTS = {
     "18x32": ((*SO2SAT8.channels, *S2_10.channels), 32),

@@ -25,7 +25,7 @@ from lczmap.so2sat.cache import So2SatCache
 from lczmap.so2sat.patches import So2SatPatches
 from lczmap.so2sat.protocols import protocol
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.slow
 
 PNG = b"\x89PNG\r\n\x1a\n"
 WEIGHTS = "pretrained/sen2lcz/_32_weights.best.hdf5"

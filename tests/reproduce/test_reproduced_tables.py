@@ -101,6 +101,7 @@ def built(name: str, channels: tuple[str, ...], base: str, options: str) -> Netw
         return create_model(name, channels, preset=base, **json.loads(options))
 
 
+@pytest.mark.slow
 def test_the_network_and_the_loss_of_every_row_can_be_built() -> None:
     for _, one in (pair for pair in ROWS if not pair[1].ready):
         recipe = recipe_of(one, TINY_TEXT if one.network.startswith("bp_lcz") else {})

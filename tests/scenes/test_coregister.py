@@ -68,6 +68,7 @@ def estimate(seed: int, radar_image: Image) -> Shift:
     return estimate_shift(windows(optical(seed)), windows(radar_image))
 
 
+@pytest.mark.slow
 def test_fifty_random_shifts_are_found_to_a_small_part_of_a_pixel() -> None:
     rng = np.random.default_rng(10)
     errors = []

@@ -70,6 +70,7 @@ def files(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.tif")}
 
 
+@pytest.mark.slow
 def test_what_is_made_is_kept_until_something_changes(
     radar: Radar, product: Path, heights: Path, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_killed_jobs_unpacked_images_are_swept(radar: Radar, product: Path, he
     assert not left.parent.exists()
 
 
+@pytest.mark.slow
 def test_a_pass_placed_at_a_shift_of_whole_pixels_is_the_moved_one(
     radar: Radar, product: Path, heights: Path, tmp_path: Path
 ) -> None:

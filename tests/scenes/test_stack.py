@@ -131,6 +131,7 @@ def test_radar_pixels_do_not_depend_on_the_tile_size(tmp_path, channels):
         np.testing.assert_array_equal(part, expected[:, rows, cols])
 
 
+@pytest.mark.slow
 def test_optical_pixels_do_not_depend_on_the_tile_size(tmp_path):
     scenes = [
         optical_scene(

@@ -12,7 +12,7 @@ from lczmap.training.data import PatchDataset
 from lczmap.training.network import FitResult, fit_network
 from lczmap.training.preset import NetworkPreset
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.slow
 
 STATE = {"sentinel-2": {"level": "L1C"}}
 

@@ -16,7 +16,7 @@ from lczmap.training.preset import NetworkPreset, load_preset
 from lczmap.training.train import CityPatches, LabelledPatches, TrainingData, fit_model, train_model
 from lczmap.views import combine
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.slow
 
 TINY = {"widths": [8, 16], "blocks": [1, 1], "dropout": 0.1}
 RECIPE = {
