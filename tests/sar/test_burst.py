@@ -127,6 +127,7 @@ def test_every_valid_pixel_of_made_up_bursts_is_served_once() -> None:
     check_served(table, time, range_time)
 
 
+@pytest.mark.slow
 def test_every_valid_pixel_of_a_real_product_is_served_once(swaths: dict[str, Swath]) -> None:
     table = burst_table(swaths)
     time, range_time = real_points(swaths, np.random.default_rng(1), 3000, 1500)

@@ -110,6 +110,7 @@ def test_filter_equals_direct_loops_including_borders(looks: float) -> None:
     assert_equals_reference(c2, looks)
 
 
+@pytest.mark.slow
 def test_filter_equals_direct_loops_across_the_tiles_it_works_in() -> None:
     assert_equals_reference(homogeneous((12, 201), seed=10))
     assert_equals_reference(homogeneous((265, 9), seed=11))

@@ -124,6 +124,7 @@ def test_unknown_and_repeated_channels_are_named() -> None:
         grd4_from_so2sat8(np.ones((4, 3, 3), np.float32))
 
 
+@pytest.mark.slow
 def test_state_of_so2sat8_is_that_of_the_global_product_and_of_simulated_scenes(tmp_path: Path) -> None:
     assert profile_state("so2sat8") == S1_STATE
     simulate_city(tmp_path, seed=1, size_m=3000)

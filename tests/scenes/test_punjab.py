@@ -112,6 +112,7 @@ def test_bands_of_the_real_scene_lie_on_each_other(punjab, tmp_path):
     assert correlation[0, 0] > 0.97
 
 
+@pytest.mark.slow
 def test_each_pass_is_measured_by_two_estimators_that_agree_and_is_moved(punjab, tmp_path):
     scenes, grid = punjab
     entries = estimate_city_shifts(scenes, grid, tmp_path / "coregistration.json")["scenes"]

@@ -113,7 +113,7 @@ def test_a_zip_of_an_slc_product_becomes_the_channels_of_so2sat_and_a_map(site: 
 
 def planned(folder: Path, config: dict) -> str:
     """Return what a dry run says."""
-    return snakemake(folder, config, *targets(), "--dry-run").stdout
+    return snakemake(folder, config, *targets(FOLDER), "--dry-run").stdout
 
 
 def test_a_product_of_the_data_space_is_downloaded_once_and_the_account_stays_secret(
