@@ -36,8 +36,8 @@ def mapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run with two networks at 48 px, one of them adapted, and their ensemble."""
     folder = tmp_path_factory.mktemp("networks")
     run = f"results/small/{PERIOD}"
-    wanted = [f"{run}/models/bp_lcz_eb_cnn/explanation.tif", f"{run}/models/rsnnet/probabilities.tif"]
-    wanted += [f"{run}/accuracy.json", f"{run}/run.json"]
+    wanted = [f"{run}/models/{name}/probabilities.tif" for name in ("bp_lcz_eb_cnn", "rsnnet")]
+    wanted += [f"{run}/models/bp_lcz_eb_cnn/explanation.tif", f"{run}/accuracy.json", f"{run}/run.json"]
     succeeded(snakemake(folder, *wanted, "--configfile", city_file(folder, NETWORKS)))
     return folder / "results" / "small" / PERIOD
 
