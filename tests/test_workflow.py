@@ -125,6 +125,14 @@ def test_the_compared_network_has_its_own_map_and_accuracy(finished: Path) -> No
     assert (folder / "lcz.tif").read_bytes() != (run_folder(finished) / "lcz.tif").read_bytes()
 
 
+def test_the_summary_names_what_was_made_how_good_it_is_and_how_long_it_took(finished: Path) -> None:
+    command = [sys.executable, "-m", "lczmap", "summarise-run", str(run_folder(finished))]
+    said = succeeded(subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT))
+    for part in ("report.html", "lcz_filtered.tif", "main network: overall accuracy", "wudapt_rf: overall accuracy"):
+        assert part in said
+    assert "train_model" in said and "write_confidence" in said
+
+
 def test_nothing_is_left_to_do_after_a_finished_run(finished: Path) -> None:
     output = succeeded(snakemake(finished, "--configfile", finished / "city.yaml"))
     assert "Nothing to be done" in output
