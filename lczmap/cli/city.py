@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from lczmap.cli.app import app
-
-if TYPE_CHECKING:
-    from lczmap.start.area import StartArea
 
 _YEAR = date.today().year - 1
 
@@ -48,7 +45,7 @@ def init(
     from lczmap.configfiles import parse_config
     from lczmap.files import write_text
     from lczmap.grid import make_grid
-    from lczmap.start.area import CLONE, as_configured
+    from lczmap.start.area import CLONE, as_configured, chosen_area
     from lczmap.start.city import Choices, city_settings, city_text
     from lczmap.start.needs import needs
 
@@ -59,11 +56,16 @@ def init(
         raise ValueError("--radar needs --areas: the public network gul_s2 sees Sentinel-2 alone")
     if areas is not None and not areas.is_file():
         raise ValueError(f"--areas {areas}: no such file; leave it out for a map by a public network")
-    given = {"--place": place, "--bbox": bbox, "--polygon": polygon, "--from-geo-em": from_geo_em}
-    chosen = [name for name, value in given.items() if value]
-    if len(chosen) != 1:
-        raise ValueError(f"expected one of {', '.join(given)}, got {', '.join(chosen) or 'none'}")
-    found = _place(place, target, outline, nominatim) if place else _area(bbox, polygon, from_geo_em, margin_km, target)
+    found = chosen_area(
+        target,
+        place=place,
+        bbox=bbox,
+        polygon=polygon,
+        geo_em=from_geo_em,
+        margin_km=margin_km,
+        outline=outline,
+        endpoint=nominatim,
+    )
     drawn = as_configured(areas) if areas else None
     choices = Choices(city, found.setting, start, end, source, radar, drawn, pixel_size, crs)
     settings = city_settings(choices)
@@ -77,24 +79,6 @@ def init(
     for sentence in needs(config, grid):
         typer.echo(f"- {sentence}")
     typer.echo(f"next: snakemake --cores all --configfile {target}")
-
-
-def _place(name: str, target: Path, outline: bool, endpoint: str | None) -> StartArea:
-    from lczmap.start.area import area_of_place
-    from lczmap.start.places import NOMINATIM
-
-    return area_of_place(name, target, outline=outline, endpoint=endpoint or NOMINATIM)
-
-
-def _area(bbox: str | None, polygon: Path | None, geo_em: Path | None, margin_km: float, target: Path) -> StartArea:
-    from lczmap.start.area import area_of_bbox, area_of_domain, area_of_polygon
-
-    if bbox:
-        return area_of_bbox(bbox)
-    if polygon:
-        return area_of_polygon(polygon)
-    assert geo_em is not None
-    return area_of_domain(geo_em, target, margin_km=margin_km)
 
 
 @app.command()

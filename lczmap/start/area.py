@@ -32,6 +32,31 @@ class StartArea:
     outline_file: tuple[Path, str] | None = None
 
 
+def chosen_area(
+    config_file: Path,
+    *,
+    place: str | None = None,
+    bbox: str | None = None,
+    polygon: Path | None = None,
+    geo_em: Path | None = None,
+    margin_km: float = 0.0,
+    outline: bool = False,
+    endpoint: str | None = None,
+) -> StartArea:
+    """Return the area that one of `place`, `bbox`, `polygon` and `geo_em` names; ValueError for none or several."""
+    given = {"--place": place, "--bbox": bbox, "--polygon": polygon, "--from-geo-em": geo_em}
+    named = [name for name, value in given.items() if value]
+    if len(named) != 1:
+        raise ValueError(f"expected one of {', '.join(given)}, got {', '.join(named) or 'none'}")
+    if place:
+        return area_of_place(place, config_file, outline=outline, endpoint=endpoint or NOMINATIM)
+    if bbox:
+        return area_of_bbox(bbox)
+    if polygon:
+        return area_of_polygon(polygon)
+    return area_of_domain(Path(str(geo_em)), config_file, margin_km=margin_km)
+
+
 def area_of_bbox(text: str) -> StartArea:
     """Read `west,south,east,north` in degrees."""
     bounds = parse_bbox(text)
