@@ -5,11 +5,12 @@ CORES ?= all
 # Further arguments for the installer, such as your own index: make demo PIP_ARGS="--index-url …"
 PIP_ARGS ?=
 BIN := $(VENV)/bin
+LCZMAP := -c constraints.txt -e '.[workflow,dev]'
 UV := $(shell command -v uv 2>/dev/null)
 # uv reads its own variables: let it look where pip was told to look
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test unit-test lint setup w2w clean help
+.PHONY: demo test unit-test lint style types setup w2w clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -20,44 +21,51 @@ demo: setup ## map the simulated demo city
 
 # One thread for each process: libraries that use all cores get in each other's way
 test: unit-test ## run all tests
-	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "workflow or server or browser or slow" -n 2 --dist loadfile
+	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "workflow or server or browser or slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 unit-test: setup ## run the quick tests, which start no Snakemake, server, browser or long training
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow and not server and not browser and not slow" -n auto --dist loadfile
 
-lint: setup ## formatting, lint and types
+lint: style types ## formatting, lint and types
+
+style: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	PATH="$(abspath $(BIN)):$$PATH" snakemake --lint
+
+types: setup
+	$(BIN)/mypy
 
 setup: $(VENV)/.installed ## virtual environment with pinned dependencies
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "lczmap needs Python 3.11, 3.12 or 3.13; name one: make demo PYTHON=python3.12" >&2; exit 1; }
-ifneq ($(UV),)
-	test -x $(BIN)/python || uv venv --python $(PYTHON) $(VENV)
-	uv pip install --python $(BIN)/python $(PIP_ARGS) -c constraints.txt -e '.[workflow,dev]'
-else
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-	  { echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[workflow,dev]'
-endif
+	$(call environment,$(VENV),$(LCZMAP))
 	@touch $@
 
 w2w: .w2w/.installed ## w2w in an environment of its own (it needs another rasterio), for the tests that run it
 
 .w2w/.installed:
-ifneq ($(UV),)
-	test -x .w2w/bin/python || uv venv --python $(PYTHON) .w2w
-	uv pip install --python .w2w/bin/python $(PIP_ARGS) w2w==0.6.0
-else
-	test -x .w2w/bin/python || $(PYTHON) -m venv .w2w
-	.w2w/bin/python -m pip install $(PIP_ARGS) w2w==0.6.0
-endif
+	$(call environment,.w2w,w2w==0.6.0)
 	@touch $@
+
+# $(call environment,FOLDER,WHAT): a virtual environment with packages in it. uv does in seconds what takes pip minutes;
+# where it fails (an index that only pip's own settings name), pip is asked.
+ifneq ($(UV),)
+define environment
+	test -x $(1)/bin/python || uv venv --python $(PYTHON) $(1)
+	uv pip install --python $(1)/bin/python $(PIP_ARGS) $(2)
+endef
+else
+define environment
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || \
+	  { echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+	{ $(1)/bin/python -m pip install -q $(PIP_ARGS) uv && $(1)/bin/uv pip install --python $(1)/bin/python $(PIP_ARGS) $(2); } \
+	  || $(1)/bin/python -m pip install $(PIP_ARGS) $(2)
+endef
+endif
 
 clean: ## remove results and intermediate files, keep the environment
 	rm -rf results resources logs .snakemake

@@ -15,3 +15,8 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data not found at {folder}; set LCZMAP_REAL_DATA to run this test")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the long workflow tests first, so that the short ones fill what is left on the other cores."""
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)

@@ -25,7 +25,6 @@ from lczmap.so2sat.deals import Parts
 from lczmap.so2sat.patches import derived_state
 from lczmap.so2sat.protocols import SEED
 from lczmap.training.hardware import ONE_DEVICE, Hardware, is_first_process
-from lczmap.training.network import fit_network
 from lczmap.training.preset import ANY_NETWORK, DEFAULT_PRESETS, NetworkPreset
 
 SAMPLES_PER_CLASS = 70
@@ -81,13 +80,14 @@ def run_reproduction(
     tables = {name: table_of(source) for name, source in opened.items()}
     parts = used.split(tables, seed=split_seed, shrink=shrink, city=chosen.city)
     data = describe_data(opened, used, parts)
-    if is_first_process():
+    leads = chosen.ready or is_first_process()
+    if leads:
         print(f"{table} {row}, seed {seed}: {used.description}; patches {data['patches']}", flush=True)
         if data["rehearsal"]:
             print(f"{REHEARSAL}, no result on So2Sat: {data['rehearsal']}", flush=True)
     job = Job(chosen, opened, parts, seed, out_json.parent, data["rehearsal"])
     trained = _load(chosen, checkpoint) if chosen.ready else _train(job, options or {}, hardware)
-    if not is_first_process():
+    if not leads:
         return None
     tested = _test(job, trained, out_features, split_seed)
     result = {
@@ -122,6 +122,8 @@ def _training_folder(job: Job) -> Path:
 
 
 def _train(job: Job, options: Mapping[str, Any], hardware: Hardware) -> Trained:
+    from lczmap.training.network import fit_network  # lightning: seconds that ready weights do not need
+
     row = job.row
     recipe = recipe_of(row, options)
     classifiers, figures, started = [], [], time.monotonic()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 
 
 @dataclass(frozen=True)
@@ -49,5 +48,10 @@ ONE_DEVICE = Hardware()
 
 
 def is_first_process() -> bool:
-    """Return True in the process that prints and writes files: the only one, or rank 0."""
+    """Return True in the process that prints and writes files: the only one, or rank 0.
+
+    Ask where a network is trained: importing lightning takes seconds, and a forest has one process.
+    """
+    from lightning.pytorch.utilities import rank_zero_only
+
     return int(getattr(rank_zero_only, "rank", 0) or 0) == 0

@@ -20,7 +20,6 @@ from lczmap.models.rf import FOREST, ForestClassifier, fit_forest
 from lczmap.training.city_data import CityPatches, LabelledPatches, TrainingData, read_training_data
 from lczmap.training.data import PatchDataset
 from lczmap.training.hardware import ONE_DEVICE, Hardware, is_first_process
-from lczmap.training.network import fit_network, fit_normaliser
 from lczmap.training.preset import ForestPreset, Preset, load_preset
 from lczmap.views import View
 
@@ -65,7 +64,8 @@ def train_model(
         patch_px=patch_px,
         teacher_probabilities=teacher_probabilities,
     )
-    if is_first_process():
+    leads = isinstance(recipe, ForestPreset) or is_first_process()
+    if leads:
         print(_describe(data), flush=True)
     record: dict[str, Any] = {"preset": preset, "recipe": recipe.model_dump(), "seed": seed}
     record |= {"train_patches": len(data.train), "soft_labels": teacher_probabilities is not None}
@@ -74,7 +74,7 @@ def train_model(
     folder = training_folder(out_checkpoint)
     classifier, figures = fit_model(name, recipe, data, seed=seed, folder=folder, hardware=hardware)
     figures["seconds"] = round(time.monotonic() - started, 1)
-    if is_first_process():
+    if leads:
         save_checkpoint(out_checkpoint, classifier, extra=record | figures)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -96,6 +96,8 @@ def fit_model(
     """Train a network or forest; return it as a classifier, and what is worth knowing of the training."""
     if isinstance(recipe, ForestPreset):
         return _fit_forest(recipe, data, seed)
+    from lczmap.training.network import fit_network, fit_normaliser  # lightning: seconds that a forest does not need
+
     missing = missing_value(name)
     normaliser = fit_normaliser(data.channels, data.train.patches, recipe.normalisation, missing_value=missing)
     result = fit_network(

@@ -115,7 +115,7 @@ def test_only_the_first_process_writes_and_prints(
 ) -> None:
     monkeypatch.setattr(run_module, "is_first_process", lambda: False)
     fitted = SimpleNamespace(classifier=lambda: None, figures={})
-    monkeypatch.setattr(run_module, "fit_network", lambda *_, **__: fitted)
+    monkeypatch.setattr("lczmap.training.network.fit_network", lambda *_, **__: fitted)
     (tmp_path / ".training").mkdir()
     out = tmp_path / "result.json", tmp_path / "features.npz"
     assert run_reproduction("bp_lcz_table2", "eb_cnn", files, *out, seed=1, shrink=True) is None
