@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from lczmap.evaluation.bootstrap import spatial_blocks
 from lczmap.heat.islands import cell_figures, station_figures
-from lczmap.heat.zones import border_distance_m
+from lczmap.heat.zones import BORDER_M, border_distance_m
 
 CELL_M = 100.0
 OFFSETS = {2: 3.0, 5: 2.0, 6: 1.5, 8: 2.5, 11: -1.0, 14: 0.0}  # kelvin above LCZ D, by code
@@ -45,7 +45,7 @@ def covered_by_blocks(cells: int, length_cells: float, block_cells: int, cities:
         codes = city(rng, cells)
         truth = np.vectorize(OFFSETS.get)(codes)
         celsius = truth + correlated_field(rng, cells, length_cells) + rng.normal(0, 0.3, codes.shape)
-        row, col = np.nonzero(border_distance_m(codes, CELL_M) >= 200)
+        row, col = np.nonzero(border_distance_m(codes, CELL_M, reach_m=BORDER_M) >= BORDER_M)
         blocks = spatial_blocks(row, col, block_cells)
         figures = cell_figures(celsius[row, col], codes[row, col], blocks, reference=14, seed=seed)
         for code, offset in OFFSETS.items():

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from lczmap.config import (
     Accuracy,
     Adapt,
+    AirTemperature,
     BoundingBox,
     Config,
     Map,
@@ -24,6 +25,7 @@ from lczmap.config import (
     Sentinel1,
     Sentinel2,
     Simulation,
+    SurfaceTemperature,
     Temperature,
     Training,
     check_cities,
@@ -42,6 +44,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "accuracy": Accuracy,
     "other_maps": OtherMap,
     "temperature": Temperature,
+    "air": AirTemperature,
+    "surface": SurfaceTemperature,
     "reproduce": Reproduce,
 }
 

@@ -6,7 +6,7 @@ names of channels only.
 
 from lczmap.config.cities import check_apart, check_cities, learned_from
 from lczmap.config.parts import PRETRAINED, Adapt, BoundingBox, Map, Model, Simulation, Training
-from lczmap.config.products import EXPORTS, Accuracy, OtherMap, Temperature
+from lczmap.config.products import EXPORTS, Accuracy, AirTemperature, OtherMap, SurfaceTemperature, Temperature
 from lczmap.config.reproduce import Reproduce
 from lczmap.config.run import Config
 from lczmap.config.section import Section, Sensor
@@ -21,6 +21,7 @@ __all__ = [
     "SEASONS",
     "Accuracy",
     "Adapt",
+    "AirTemperature",
     "BoundingBox",
     "Config",
     "Map",
@@ -32,6 +33,7 @@ __all__ = [
     "Sentinel1",
     "Sentinel2",
     "Simulation",
+    "SurfaceTemperature",
     "Temperature",
     "Training",
     "check_apart",

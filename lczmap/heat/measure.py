@@ -14,9 +14,9 @@ from lczmap.files import replacing, write_text
 from lczmap.heat.of_cells import raster_island
 from lczmap.heat.of_stations import station_island
 from lczmap.heat.picture import draw_islands
-from lczmap.heat.rows import Choices, Island
+from lczmap.heat.rows import Choices, Island, TemperatureFile
 from lczmap.heat.stations import is_table
-from lczmap.heat.units import Kind
+from lczmap.heat.units import Kind, option_text
 from lczmap.heat.zones import Zones, read_zones
 
 DPI = 150
@@ -36,8 +36,8 @@ def measure_heat(
     out_csv: Path,
     out_png: Path,
     *,
-    air: Path | None = None,
-    surface: Path | None = None,
+    air: TemperatureFile | None = None,
+    surface: TemperatureFile | None = None,
     choices: Choices | None = None,
 ) -> dict[str, Any]:
     """Write the heat islands of a map as JSON, table and picture; returns what is in the JSON.
@@ -45,14 +45,16 @@ def measure_heat(
     `air` is a table of stations or a raster, `surface` a raster; at least one is given. ValueError: see `read_zones`
     and `measure_island`.
     """
-    files: dict[Kind, Path | None] = {"air": air, "surface": surface}
+    files: dict[Kind, TemperatureFile | None] = {"air": air, "surface": surface}
     if not any(files.values()):
         raise ValueError("expected air or surface temperatures; give `--air` or `--surface`")
     chosen, zones = choices or Choices(), read_zones(lcz)
-    islands = {kind: measure_island(zones, path, kind, chosen) for kind, path in files.items() if path}
+    islands = {kind: measure_island(zones, file, kind, chosen) for kind, file in files.items() if file}
     write_text(out_csv, islands_table(islands.values()))
     with replacing(out_png) as temporary:
-        draw_islands(list(islands.values())).savefig(temporary, format="png", dpi=DPI, facecolor="white")
+        draw_islands(list(islands.values()), palette=zones.palette).savefig(
+            temporary, format="png", dpi=DPI, facecolor="white"
+        )
     report: dict[str, Any] = {"what": _WHAT, "map": lcz.name, "cell_m": zones.cell_m}
     for kind, island in islands.items():
         report[kind] = {key: value for key, value in island.items() if key != "steps"}  # a year of hours: the table
@@ -60,17 +62,29 @@ def measure_heat(
     return report
 
 
-def measure_island(zones: Zones, path: Path, kind: Kind, choices: Choices) -> Island:
+def measure_island(zones: Zones, file: TemperatureFile, kind: Kind, choices: Choices) -> Island:
     """Return the heat island of one file of temperatures, ready for heat.json.
 
     Temperatures are in degrees Celsius, islands in kelvin. ValueError for a file that cannot be used: see
-    `read_stations` and `read_temperatures`; a surface temperature is a raster.
+    `read_stations` and `read_temperatures`; a surface temperature is a raster. Nor for what is said of a raster where
+    the file is a table, or the other way round.
     """
-    if is_table(path):
+    if is_table(file.path):
         if kind == "surface":
-            raise ValueError(f"{path}: expected a raster of land-surface temperatures; a table of stations is `air`")
-        return station_island(zones, path, choices)
-    return raster_island(zones, path, kind, choices)
+            raise ValueError(
+                f"{file.path}: expected a raster of land-surface temperatures; a table of stations is `air`"
+            )
+        _refuse_said(file, kind, ("band", "time"), "a table of stations, not a raster")
+        return station_island(zones, file, choices)
+    _refuse_said(file, kind, ("column", "crs"), "a raster, not a table of stations")
+    return raster_island(zones, file, kind, choices)
+
+
+def _refuse_said(file: TemperatureFile, kind: Kind, keys: tuple[str, ...], what: str) -> None:
+    """Raise ValueError for what would not be heeded."""
+    said = [option_text(kind, key) for key in keys if getattr(file, key) is not None]
+    if said:
+        raise ValueError(f"{file.path}: it is {what}; leave out {', '.join(said)}")
 
 
 def islands_table(islands: Iterable[Island]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,26 +10,26 @@ import numpy.typing as npt
 from lczmap.classes import CLASSES, NUM_CLASSES, LczClass
 from lczmap.evaluation.bootstrap import LEVEL
 from lczmap.heat.islands import station_figures
-from lczmap.heat.rows import Choices, Island, class_rows, head
+from lczmap.heat.rows import Choices, Island, TemperatureFile, class_rows, head
 from lczmap.heat.stations import Stations, read_stations, to_map
 from lczmap.heat.units import refuse_standardised, to_celsius
 from lczmap.heat.zones import Zones, place_clearance_m
 
 
-def station_island(zones: Zones, path: Path, choices: Choices) -> Island:
+def station_island(zones: Zones, file: TemperatureFile, choices: Choices) -> Island:
     """Return the heat island of a table of stations, over all times, per hour of the day and per time step.
 
     Stations near the border of their zone count and are flagged; those beside the map are named and left out.
     ValueError where none is left, or for a table that `read_stations` refuses.
     """
-    stations = read_stations(path, column=choices.column, crs=choices.crs)
+    path, stations = file.path, read_stations(file.path, column=file.column, crs=file.crs)
     if stations.unit is None:  # a winter's day in degrees has such values too
         refuse_standardised(stations.values, f"stations {path}")
     celsius = to_celsius(
         stations.values,
         stated=stations.unit,
         stated_by=f"column {stations.column!r}",
-        asked=choices.unit,
+        asked=file.unit,
         kind="air",
         where=f"stations {path}",
         whole=stations.values.ravel(),
@@ -57,7 +56,7 @@ def station_island(zones: Zones, path: Path, choices: Choices) -> Island:
         "unit_said_by": celsius.said_by,
         "border_m": choices.border_m,
         "interval": {"level": LEVEL, "method": "Student's t, stations left out in turn (jackknife)"},
-        "notes": [*celsius.notes, *_station_notes(listed, rows)],
+        "notes": [*celsius.notes, *stations.notes, *_station_notes(listed, rows)],
         "classes": rows,
         "hours": _steps(zones, choices.reference, values, codes, stations.hours),
         "steps": _steps(zones, choices.reference, values, codes, stations.times),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pyproj
 from odc.geo.geobox import GeoBox
 
-from lczmap.heat.units import Kind, Unit, refuse_standardised, to_celsius, unit_of_text
+from lczmap.heat.units import Kind, Unit, option_text, refuse_standardised, to_celsius, unit_of_text
 from lczmap.raster import BandFacts, ResamplingName, band_facts, footprint, lattice, read_onto, sample_band
 
 LANDSAT_SCALE, LANDSAT_OFFSET = 0.00341802, 149.0
@@ -50,10 +51,10 @@ def read_temperatures(
 
     Pixels finer than a cell are averaged over it; of coarser ones, each cell gets the pixel its centre lies in. The
     file's scale and offset are applied, to a Landsat Collection 2 file (known by its name) those of its format.
-    `unit` counts where the file has none, `time` replaces the file's. ValueError for several bands and no `band`, a
+    `unit` and `time` count where the file does not say them. ValueError for several bands and no `band`, a
     raster beside the map, without a unit, standardised or not plausible; of `surface`, without date and hour.
     """
-    number = _chosen_band(path, band)
+    number = _chosen_band(path, band, kind)
     facts = band_facts(path, band=number)
     scale, offset, landsat = _scaling(path, facts)
     pixel_m = _pixel_m(lattice(path), geobox)
@@ -82,16 +83,20 @@ def read_temperatures(
         notes.append(f"Landsat Collection 2 by its name: kelvin = number · {scale} + {offset:g}, 0 is no data")
     if not finer:
         notes.append(f"its pixels of {pixel_m:.0f} m are coarser than the map's cells and mix zones")
-    moment = _moment(path, facts, time, needed=kind == "surface")
+    moment, stated_moment_by = _moment(path, facts, time, kind)
+    if stated_moment_by and time and not _is_same_moment(time, moment):
+        notes.append(
+            f"asked for the time {time}, but the file's {stated_moment_by} says {moment}, which counts; if it is "
+            "wrong, correct it in the file"
+        )
     return RasterTemperatures(result.values, result.unit, result.said_by, moment, pixel_m, resampling, tuple(notes))
 
 
-def _chosen_band(path: Path, band: int | None) -> int:
+def _chosen_band(path: Path, band: int | None, kind: Kind) -> int:
     count = band_facts(path).count
     if band is None and count > 1:
         raise ValueError(
-            f"{path}: it has {count} bands; name the one of the temperature with `--band`, in a configuration "
-            "`temperature.band`"
+            f"{path}: it has {count} bands; name the one of the temperature with {option_text(kind, 'band')}"
         )
     return band or 1
 
@@ -113,19 +118,30 @@ def _stated_unit(facts: BandFacts) -> tuple[Unit | None, str]:
     return None, ""
 
 
-def _moment(path: Path, facts: BandFacts, asked: str | None, *, needed: bool) -> str:
-    """Return date and hour as asked or as the file's tags say; ValueError where they are needed and nobody does."""
+def _moment(path: Path, facts: BandFacts, asked: str | None, kind: Kind) -> tuple[str, str]:
+    """Return date and hour as the file's tags say, and in which, else as asked.
+
+    ValueError for a surface where nobody says them.
+    """
     day, hour = facts.tags.get("date_acquired", ""), facts.tags.get("scene_center_time", "")
-    stated = [f"{day}T{hour}" if day and hour else "", *(facts.tags.get(key, "") for key in _TIME_TAGS)]
-    found = asked or next((text for text in stated if _MOMENT.search(text)), "")
-    if needed and not _MOMENT.search(found):
+    stated = {"tags 'date_acquired' and 'scene_center_time'": f"{day}T{hour}" if day and hour else ""}
+    stated |= {f"tag {key!r}": facts.tags.get(key, "") for key in _TIME_TAGS}
+    by, found = next(((by, text) for by, text in stated.items() if _MOMENT.search(text)), ("", asked or ""))
+    if kind == "surface" and not _MOMENT.search(found):
         named = _LANDSAT.match(path.stem)
         known = f"; the file's name says {'-'.join(named.groups()[:3])}" if named else ""
         raise ValueError(
             f"{path}: a surface heat island needs the date and hour of its temperatures, got {found!r}{known}; say "
-            "them with `--time` (`temperature.time`), such as 2024-07-20T10:05Z or 'June to August 2024, about 10:05'"
+            f"them with {option_text(kind, 'time')}, such as 2024-07-20T10:05Z or 'June to August 2024, about 10:05'"
         )
-    return found
+    return found, by
+
+
+def _is_same_moment(one: str, other: str) -> bool:
+    try:
+        return datetime.fromisoformat(one) == datetime.fromisoformat(other)
+    except ValueError:  # words, such as `June to August 2024, about 10:05`
+        return one == other
 
 
 def _pixel_m(source: GeoBox, geobox: GeoBox) -> float:

@@ -22,15 +22,22 @@ Island = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class TemperatureFile:
+    """A file and what the user says of it: `column` and `crs` of a table, `band` and `time` of a raster."""
+
+    path: Path
+    unit: Unit | None = None
+    column: str | None = None
+    crs: str | None = None
+    band: int | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True)
 class Choices:
     """What the user chooses; `reference` is the class that the others are compared with."""
 
     reference: LczClass = CLASSES[13]
-    unit: Unit | None = None
-    band: int | None = None
-    column: str | None = None
-    crs: str | None = None
-    time: str | None = None
     border_m: float = BORDER_M
     block_m: float = BLOCK_M
     confidence: Path | None = None

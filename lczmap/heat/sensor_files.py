@@ -11,6 +11,7 @@ import pyproj
 import shapely
 
 from lczmap.classes import CLASSES
+from lczmap.classes import class_colors as palette_colors
 from lczmap.evaluation.figures import class_colors
 from lczmap.evaluation.records import write_report
 from lczmap.files import replacing
@@ -44,16 +45,17 @@ def propose_sensors(
 
 
 def draw_sensors(zones: Zones, sensors: Sensors) -> Figure:
-    """Draw the map in pale colours with the proposed places, named by class and rank."""
+    """Draw the map in pale colours of its palette with the proposed places, named by class and rank."""
     from matplotlib.figure import Figure
 
     west, south, east, north = (edge / 1000 for edge in zones.geobox.extent.boundingbox.bbox)
     width = 7.0
     figure = Figure(figsize=(width, width * (north - south) / (east - west) + 0.6), layout="constrained")
     ax = figure.subplots()
-    ax.imshow(class_colors(zones.codes), extent=(west, east, south, north), interpolation="nearest", alpha=0.55)
+    image = class_colors(zones.codes, zones.palette)
+    ax.imshow(image, extent=(west, east, south, north), interpolation="nearest", alpha=0.55)
     x, y = _centres(zones, sensors)
-    colors = [CLASSES[code - 1].color for code in sensors.code]
+    colors = [palette_colors(zones.palette)[code - 1] for code in sensors.code]
     ax.scatter(x / 1000, y / 1000, s=60, c=colors, edgecolor="black", linewidth=1.2, zorder=3)
     for k, (code, rank) in enumerate(zip(sensors.code, sensors.rank, strict=True)):
         ax.annotate(
@@ -105,7 +107,7 @@ def _rows(zones: Zones, sensors: Sensors, clearance_m: float) -> list[dict[str, 
     lon, lat = to_lonlat.transform(*_centres(zones, sensors))
     rows = []
     for k, code in enumerate(sensors.code.tolist()):
-        c, clearance = CLASSES[code - 1], float(zones.clearance_m[sensors.row[k], sensors.col[k]])
+        c, clearance = CLASSES[code - 1], float(sensors.clearance_m[k])
         place = {"clearance_m": round(clearance, 1), "near_border": clearance < clearance_m}
         names = {"sensor": f"{c.label}-{sensors.rank[k]}", "code": code, "label": c.label, "class": c.name}
         rows.append({**names, "rank": int(sensors.rank[k]), **place, "lon": float(lon[k]), "lat": float(lat[k])})

@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lczmap.classes import CLASSES, NUM_CLASSES
-from lczmap.heat.zones import BORDER_M, Zones
+from lczmap.heat.zones import BORDER_M, Metres, Zones
 from lczmap.shares import apportion
 
 LEAST_CLEARANCE_M = 100.0
 """Where a class has no place 200 m from its border, places from here on are taken and flagged."""
 SPACING_M = 500.0
 """Nearest distance of two sensors."""
+REACH_M = 3000.0
+"""Places farther than this from the border of their zone count as equally far, unless more clearance is asked for."""
 WATER = 17
 """Code of water, which gets no sensor: temperatures at screen level are measured over land."""
 
@@ -28,6 +30,7 @@ WATER = 17
 class Sensors:
     """Proposed places, each (N,): `row`, `col` of the cell, class `code`, `rank` within the class from 1.
 
+    `clearance_m` is the distance from the border of the zone, REACH_M or the clearance asked for at most.
     `wanted` (17,) is each class's share of the sensors by area; `reasons` say, by code, why a class of the map got
     fewer, or none.
     """
@@ -36,6 +39,7 @@ class Sensors:
     col: npt.NDArray[np.int64]
     code: npt.NDArray[np.int64]
     rank: npt.NDArray[np.int64]
+    clearance_m: Metres
     wanted: npt.NDArray[np.int64]
     reasons: dict[int, str]
 
@@ -49,13 +53,19 @@ def propose(zones: Zones, sensors: int, *, clearance_m: float = BORDER_M) -> Sen
     if sensors < 1:
         raise ValueError(f"expected at least 1 sensor, got {sensors}")
     cells = zones.cells
-    largest = np.array([zones.clearance_m[zones.codes == code].max(initial=0) for code in range(1, NUM_CLASSES + 1)])
+    inside_m = zones.clearance_m(reach_m=max(REACH_M, clearance_m))
+    largest = np.array([inside_m[zones.codes == code].max(initial=0) for code in range(1, NUM_CLASSES + 1)])
     least = min(LEAST_CLEARANCE_M, clearance_m)
-    has_room = (largest >= least) & (np.arange(1, NUM_CLASSES + 1) != WATER)
+    is_land = np.arange(1, NUM_CLASSES + 1) != WATER
+    if not cells[is_land].any():
+        raise ValueError("expected a map with land, it has water only, where no thermometer is put")
+    has_room = (largest >= least) & is_land
     if not has_room.any():
+        best = np.floor(largest[is_land].max())
         raise ValueError(
-            f"no zone of the map has a place {least:g} m from its border (the best has {largest.max():.0f} m): a "
-            "thermometer would measure several zones; filter the map (lcz_filtered.tif), or say `--clearance` with less"
+            f"no zone of the map has a place {least:g} m from its border (the best has {best:.0f} m): a thermometer "
+            "would measure several zones; filter the map (lcz_filtered.tif), or say `--clearance` "
+            "(`temperature.clearance_m`) with that or less"
         )
     areas = np.where(has_room, cells, 0)
     wanted = apportion(areas, sensors)
@@ -63,11 +73,12 @@ def propose(zones: Zones, sensors: int, *, clearance_m: float = BORDER_M) -> Sen
     for code in (np.argsort(largest, kind="stable") + 1).tolist():  # the classes with the least room choose first
         if wanted[code - 1]:
             taken = [(row, col) for row, col, *_ in found]
-            places = _places(zones, code, int(wanted[code - 1]), clearance_m, least, taken)
+            places = _places(zones, inside_m, code, int(wanted[code - 1]), (clearance_m, least), taken)
             found += [(row, col, code, rank) for rank, (row, col) in enumerate(places, 1)]
     row, col, code, rank = np.array(sorted(found, key=lambda place: (place[2], place[3])), np.int64).T
     placed = np.bincount(code, minlength=NUM_CLASSES + 1)[1:]
-    return Sensors(row, col, code, rank, wanted, _reasons(cells, areas, largest, least, placed, sensors))
+    reasons = _reasons(cells, areas, largest, least, placed, sensors)
+    return Sensors(row, col, code, rank, inside_m[row, col], wanted, reasons)
 
 
 def _enough_for(index: int, areas: npt.NDArray[np.int64], more_than: int) -> int:
@@ -78,14 +89,15 @@ def _enough_for(index: int, areas: npt.NDArray[np.int64], more_than: int) -> int
 
 
 def _places(
-    zones: Zones, code: int, number: int, clearance_m: float, least_m: float, taken: list[tuple[int, int]]
+    zones: Zones, inside_m: Metres, code: int, number: int, enough: tuple[float, float], taken: list[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Return up to `number` cells of a class, first those with the full clearance, then nearer ones."""
+    """Return up to `number` cells of a class, first those with the full clearance, then those with the least."""
+    clearance_m, least_m = enough
     chosen: list[tuple[int, int]] = []
     for low, high in ((clearance_m, np.inf), (least_m, clearance_m)):
-        is_candidate = (zones.codes == code) & (zones.clearance_m >= low) & (zones.clearance_m < high)
+        is_candidate = (zones.codes == code) & (inside_m >= low) & (inside_m < high)
         row, col = np.nonzero(is_candidate)
-        clearance = zones.clearance_m[row, col]
+        clearance = inside_m[row, col]
         away = partial(_nearest_m, row, col, zones.cell_m)
         own, any_class = away(chosen), away(taken + chosen)
         while row.size and len(chosen) < number:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from io import StringIO
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio
 import pyproj
-import shapely
 
-from lczmap.heat.units import Unit, unit_of_text
+from lczmap.heat.units import Unit, option_text, unit_of_text
+from lczmap.point_table import TEXT_ENDINGS, PointRow, find_column, read_number, read_points
 
-LON, LAT = ("lon", "longitude", "long", "lng"), ("lat", "latitude")
-X, Y = ("x", "easting"), ("y", "northing")
 STATION = ("station", "station_id", "stationid", "station_name", "site", "sensor", "sensor_id", "name", "id")
 TIME = ("time", "datetime", "timestamp", "date_time", "date", "utc")
 TEMPERATURE = ("temperature", "air_temperature", "temp", "airtemp", "tair", "t_air", "ta", "t2m", "tas", "t")
@@ -33,7 +28,8 @@ class Stations:
     """Temperatures (S, T) as the file holds them, NaN where missing, of stations at `x`, `y` (S,) in `crs`.
 
     `times` are the T moments in order, one empty text where the table has no times; `hours` are theirs, None where a
-    time is a date only. `unit` is what the name of the `column` states, None if it states nothing.
+    time is a date only. Where stations have clocks of different UTC offsets, both are in UTC and `notes` say so.
+    `unit` is what the name of the `column` states, None if it states nothing.
     """
 
     names: tuple[str, ...]
@@ -45,19 +41,12 @@ class Stations:
     values: npt.NDArray[np.float64]
     column: str
     unit: Unit | None
-
-
-@dataclass(frozen=True)
-class _Row:
-    where: str
-    x: float
-    y: float
-    cells: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def is_table(path: Path) -> bool:
     """Say whether a file of temperatures is a table of stations; else it is a raster."""
-    return path.suffix.lower() in (".csv", ".txt", ".tsv", ".gpkg", ".geojson", ".json", ".shp", ".fgb")
+    return path.suffix.lower() in (*TEXT_ENDINGS, ".gpkg", ".geojson", ".json", ".shp", ".fgb")
 
 
 def read_stations(path: Path, *, column: str | None = None, crs: str | None = None) -> Stations:
@@ -69,76 +58,13 @@ def read_stations(path: Path, *, column: str | None = None, crs: str | None = No
     or two that take turns at one place.
     """
     if not path.is_file():
-        raise ValueError(f"stations {path}: no such file; set `temperature.air` to a table of stations or a raster")
-    is_text = path.suffix.lower() in (".csv", ".txt", ".tsv")
-    try:
-        rows, own_crs = _read_csv(path, crs) if is_text else _read_points(path)
-    except csv.Error as error:
-        raise ValueError(f"stations {path}: not a readable table ({error})") from error
-    if not rows:
-        raise ValueError(f"stations {path}: expected one row per station (and time), found none")
-    _check_crs(path, own_crs)
+        raise ValueError(
+            f"stations {path}: no such file; set `temperature.air.path` to a table of stations or a raster"
+        )
+    rows, own_crs = read_points(path, what="stations", crs=crs, crs_option=option_text("air", "crs"))
     header = list(rows[0].cells)
     name = _temperature_column(path, header, column)
-    return _pivot(path, rows, own_crs, name, _find(header, STATION), _find(header, TIME))
-
-
-def _read_csv(path: Path, crs: str | None) -> tuple[list[_Row], str]:
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252")  # spreadsheets write ° so
-    first = text.partition("\n")[0]
-    delimiter = max(";\t,", key=first.count)
-    table = csv.DictReader(StringIO(text), delimiter=delimiter, skipinitialspace=True)
-    header = [str(key).strip() for key in table.fieldnames or ()]
-    table.fieldnames = header
-    x, y, own_crs = _coordinate_columns(path, header, crs)
-    rows = []
-    for number, line in enumerate(table, 2):
-        where = f"stations {path}, line {number}"
-        cells = {key: (value or "").strip() for key, value in line.items() if key in header}
-        if delimiter == ";":
-            cells = {key: re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", value) for key, value in cells.items()}
-        rows.append(_Row(where, _number(where, x, cells[x]), _number(where, y, cells[y]), cells))
-    return rows, own_crs
-
-
-def _coordinate_columns(path: Path, header: list[str], crs: str | None) -> tuple[str, str, str]:
-    lon, lat, x, y = (_find(header, names) for names in (LON, LAT, X, Y))
-    if lon and lat:
-        return lon, lat, "EPSG:4326"
-    if x and y and crs:
-        return x, y, crs
-    wanted = "the CRS of x and y with `--crs` (`temperature.crs`)" if x and y else "columns lon and lat, or x and y"
-    raise ValueError(f"stations {path}: expected {wanted}; the columns are {', '.join(header)}")
-
-
-def _check_crs(path: Path, crs: str) -> None:
-    try:
-        known = pyproj.CRS(crs)
-    except pyproj.exceptions.CRSError as error:
-        raise ValueError(f"stations {path}: expected a CRS such as EPSG:32633, got {crs!r} ({error})") from error
-    if not (known.is_geographic or known.is_projected):
-        raise ValueError(f"stations {path}: expected a CRS that has a place on Earth, got {known.name}")
-
-
-def _read_points(path: Path) -> tuple[list[_Row], str]:
-    try:
-        meta, _, wkb, columns = pyogrio.raw.read(path, force_2d=True)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise ValueError(f"stations {path}: not a readable vector file ({error})") from error
-    if not meta["crs"]:
-        raise ValueError(f"stations {path}: the file has no CRS; set it in the file")
-    rows = []
-    for number, shape in enumerate(shapely.from_wkb(wkb)):
-        where = f"stations {path}, feature {number + 1}"
-        if shape is None or shape.geom_type != "Point" or shape.is_empty:
-            raise ValueError(f"{where}: expected a point, got {'none' if shape is None else shape.geom_type}")
-        cells = {str(key): _text(values[number]) for key, values in zip(meta["fields"], columns, strict=True)}
-        rows.append(_Row(where, shape.x, shape.y, cells))
-    return rows, str(meta["crs"])
+    return _pivot(path, rows, own_crs, name, find_column(header, STATION), find_column(header, TIME))
 
 
 def _temperature_column(path: Path, header: list[str], asked: str | None) -> str:
@@ -152,15 +78,16 @@ def _temperature_column(path: Path, header: list[str], asked: str | None) -> str
     if found is None:
         raise ValueError(
             f"stations {path}: expected a column of temperatures ({', '.join(TEMPERATURE)}, perhaps with a unit), the "
-            f"columns are {', '.join(header)}; name it with `--column` (`temperature.column`)"
+            f"columns are {', '.join(header)}; name it with {option_text('air', 'column')}"
         )
     return found
 
 
-def _pivot(path: Path, rows: list[_Row], crs: str, column: str, station: str | None, time: str | None) -> Stations:
-    places: dict[str, _Row] = {}
+def _pivot(path: Path, rows: list[PointRow], crs: str, column: str, station: str | None, time: str | None) -> Stations:
+    places: dict[str, PointRow] = {}
     measured: dict[tuple[str, datetime | None], float] = {}
     days: set[datetime | None] = set()
+    read: list[tuple[str, datetime]] = []
     for row in rows:
         name = row.cells[station] if station else f"{row.x:.6f} {row.y:.6f}"
         first = places.setdefault(name, row)
@@ -171,15 +98,14 @@ def _pivot(path: Path, rows: list[_Row], crs: str, column: str, station: str | N
         key = name, _time(row.where, row.cells[time]) if time else None
         if key in measured:
             raise ValueError(f"{row.where}: the station {name!r} has a second value at {key[1] or 'no stated time'}")
-        measured[key] = _number(row.where, column, row.cells[column], missing=True)
+        measured[key] = read_number(row.where, column, row.cells[column], missing=True)
+        if key[1]:
+            read.append((name, key[1]))
         if time and _is_date(row.cells[time]):
             days.add(key[1])
     if station:
         _refuse_turns(path, places, measured, station)
-    try:
-        moments = sorted({moment for _, moment in measured}, key=lambda t: (t is not None, t))
-    except TypeError as error:
-        raise ValueError(f"stations {path}: expected times all with a UTC offset or all without one") from error
+    moments, note = _in_order(path, read) if time else ([None], "")
     values = np.array([[measured.get((name, moment), np.nan) for moment in moments] for name in places])
     return Stations(
         names=tuple(places),
@@ -191,11 +117,39 @@ def _pivot(path: Path, rows: list[_Row], crs: str, column: str, station: str | N
         values=values,
         column=column,
         unit=unit_of_text(column),
+        notes=(note,) if note else (),
     )
 
 
+def _in_order(path: Path, read: list[tuple[str, datetime]]) -> tuple[list[datetime | None], str]:
+    """Return the moments of a table, each once, and a note where they had to be brought to UTC."""
+    try:
+        moments = sorted({moment for _, moment in read})
+    except TypeError as error:
+        raise ValueError(f"stations {path}: expected times all with a UTC offset or all without one") from error
+    note = _mixed_offsets(read)
+    return [moment.astimezone(UTC) if note else moment for moment in moments], note
+
+
+def _mixed_offsets(read: Iterable[tuple[str, datetime]]) -> str:
+    """Return a note where the times of stations come from clocks with different UTC offsets; "" for one clock.
+
+    One clock may change to summer time: no moment has two offsets then, and one station has all that occur.
+    """
+    of_station: dict[str, set[str | None]] = {}
+    of_moment: dict[datetime, set[str | None]] = {}
+    for name, moment in read:
+        of_station.setdefault(name, set()).add(moment.tzname())
+        of_moment.setdefault(moment, set()).add(moment.tzname())
+    every = set().union(*of_station.values())
+    if every in (set(), *of_station.values()) and all(len(offsets) == 1 for offsets in of_moment.values()):
+        return ""
+    offsets = ", ".join(sorted(map(str, every)))
+    return f"times have the UTC offsets {offsets}, not all at the same stations: times and hours of the day are in UTC"
+
+
 def _refuse_turns(
-    path: Path, places: Mapping[str, _Row], measured: Iterable[tuple[str, datetime | None]], column: str
+    path: Path, places: Mapping[str, PointRow], measured: Iterable[tuple[str, datetime | None]], column: str
 ) -> None:
     """Raise ValueError where two stations of a place never measure together: row numbers, not names of stations."""
     moments: dict[str, set[datetime | None]] = {name: set() for name in places}
@@ -218,20 +172,6 @@ def to_map(stations: Stations, crs: str) -> Iterator[tuple[float, float]]:
     yield from zip(*transformer.transform(stations.x, stations.y), strict=True)
 
 
-def _find(header: list[str], names: tuple[str, ...]) -> str | None:
-    lower = {key.lower(): key for key in reversed(header)}
-    return next((lower[name] for name in names if name in lower), None)
-
-
-def _number(where: str, key: str, text: str, *, missing: bool = False) -> float:
-    if missing and text.lower() in ("", "na", "nan", "null", "none"):
-        return float("nan")
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ValueError(f"{where}: expected a number in the column {key!r}, got {text!r}") from error
-
-
 def _time(where: str, text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
@@ -246,7 +186,3 @@ def _is_date(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value).strip()

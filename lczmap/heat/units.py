@@ -26,6 +26,11 @@ _SPELLINGS: dict[str, Unit] = {
 _FAHRENHEIT = ("f", "°f", "℉", "fahrenheit", "degf", "deg_f", "degrees_fahrenheit")
 
 
+def option_text(kind: Kind, key: str) -> str:
+    """Return how a message names what the user may say of a file: the verb's option, and the configuration's key."""
+    return f"`--{kind}-{key}` (`temperature.{kind}.{key}`)"
+
+
 @dataclass(frozen=True)
 class Celsius:
     """Temperatures in degrees Celsius, the unit of the file they came from, and who said so."""
@@ -63,7 +68,7 @@ def to_celsius(
     if unit is None:
         raise ValueError(
             f"{where}: it does not say whether it is in kelvin or degrees Celsius (values {_span(found)}); say so with "
-            "`--unit`, in a configuration `temperature.unit`"
+            f"{option_text(kind, 'unit')}"
         )
     low, high = (limit + (ZERO_C if unit == "kelvin" else 0) for limit in PLAUSIBLE_C[kind])
     if found.size and (found.min() < low or found.max() > high):

@@ -10,33 +10,37 @@ import numpy as np
 import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 
-from lczmap.classes import NODATA_CODE, NUM_CLASSES
-from lczmap.raster import read_class_map, square_pixel_m
+from lczmap.classes import NODATA_CODE, NUM_CLASSES, PaletteName, palette_of
+from lczmap.raster import read_class_map, read_tags, square_pixel_m
 
 Codes = npt.NDArray[np.uint8]
 Metres = npt.NDArray[np.float32]
 
 BORDER_M = 200.0
 """What lies nearer to another zone is influenced by it and counts as edge."""
-TILE, MARGIN = 2048, 256  # cells: what is computed at once, for memory, and what is first looked at around it
+TILE = 1024  # cells: what is computed at once, for memory; about 130 bytes each
 
 
 @dataclass(frozen=True)
 class Zones:
     """A map: `codes` (y, x) 1..17, 0 nodata, on the cells of `geobox`, which are squares of `cell_m` metres.
 
-    `clearance_m` (y, x) is the distance of each cell's centre from the border of its zone.
+    `palette` is the map's own.
     """
 
     codes: Codes
     geobox: GeoBox
     cell_m: float
-    clearance_m: Metres
+    palette: PaletteName = "official"
 
     @cached_property
     def cells(self) -> npt.NDArray[np.int64]:
         """Number of cells (17,) of each class; counted once, because a year of hours asks 8760 times."""
         return np.array([(self.codes == code).sum() for code in range(1, NUM_CLASSES + 1)], np.int64)
+
+    def clearance_m(self, *, reach_m: float) -> Metres:
+        """Return (y, x) the distance of each cell's centre from the border of its zone, `reach_m` at most."""
+        return border_distance_m(self.codes, self.cell_m, reach_m=reach_m)
 
 
 def read_zones(path: Path) -> Zones:
@@ -45,44 +49,37 @@ def read_zones(path: Path) -> Zones:
     cell_m = square_pixel_m(geobox, path)
     if not codes.any():
         raise ValueError(f"{path}: expected an LCZ map, no cell has a class")
-    return Zones(codes, geobox, cell_m, border_distance_m(codes, cell_m))
+    return Zones(codes, geobox, cell_m, palette_of(read_tags(path)))
 
 
-def border_distance_m(codes: Codes, cell_m: float) -> Metres:
+def border_distance_m(codes: Codes, cell_m: float, *, reach_m: float) -> Metres:
     """Return (y, x) the distance from each cell's centre to the nearest border of its zone, in metres.
 
     The border of a zone is where another class, nodata or the end of the map begins: what lies there is another
-    zone, or unknown. Exact: 50 m for a cell of 100 m beside another class. 0 for cells without class. Memory, beside
-    what is returned, is that of one tile and its surroundings, as far as zones are wide.
+    zone, or unknown. Exact: 50 m for a cell of 100 m beside another class. 0 for cells without class. What is
+    farther than `reach_m` is `reach_m`: memory, beside what is returned, is that of one tile and so much around it.
     """
     rows, cols = codes.shape
     framed = np.pad(codes, 1)
+    margin = int(np.ceil(reach_m / cell_m))
     distance = np.zeros(codes.shape, np.float32)
     for top in range(0, rows, TILE):
         for left in range(0, cols, TILE):
             tile = slice(top, min(top + TILE, rows)), slice(left, min(left + TILE, cols))
             has_class = codes[tile] != NODATA_CODE
             if has_class.any():
-                distance[tile] = np.where(has_class, _tile_distance(framed, tile, has_class) * cell_m, 0)
+                found = np.minimum(_tile_distance(framed, tile, margin) * cell_m, reach_m)
+                distance[tile] = np.where(has_class, found, 0)
     return distance
 
 
-def _tile_distance(framed: Codes, tile: tuple[slice, slice], wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Return a tile's distances in cells, right where `wanted`; `framed` is the map with a ring of nodata.
-
-    The surroundings grow until no border beyond them could be nearer than the one that was found.
-    """
+def _tile_distance(framed: Codes, tile: tuple[slice, slice], margin: int) -> npt.NDArray[np.float64]:
+    """Return a tile's distances in cells, right up to `margin` cells; `framed` is the map with a ring of nodata."""
     rows, cols = (n - 2 for n in framed.shape)
-    margin = MARGIN
-    while True:
-        top, left = (max(part.start - margin, 0) for part in tile)
-        bottom, right = min(tile[0].stop + margin, rows), min(tile[1].stop + margin, cols)
-        inner = slice(tile[0].start - top, tile[0].stop - top), slice(tile[1].start - left, tile[1].stop - left)
-        distance = _window_distance(framed[top : bottom + 2, left : right + 2])[inner]
-        is_whole = (bottom - top, right - left) == (rows, cols)
-        if is_whole or distance[wanted].max() <= margin:
-            return distance
-        margin *= 2
+    top, left = (max(part.start - margin, 0) for part in tile)
+    bottom, right = min(tile[0].stop + margin, rows), min(tile[1].stop + margin, cols)
+    inner = slice(tile[0].start - top, tile[0].stop - top), slice(tile[1].start - left, tile[1].stop - left)
+    return _window_distance(framed[top : bottom + 2, left : right + 2])[inner]
 
 
 def _window_distance(framed: Codes) -> npt.NDArray[np.float64]:

@@ -48,7 +48,9 @@ def test_what_the_user_says_counts_where_the_file_is_silent() -> None:
 
 
 def test_missing_unit_is_asked_for() -> None:
-    with pytest.raises(ValueError, match=r"does not say whether.*values 290 to 300.*`--unit`"):
+    with pytest.raises(
+        ValueError, match=r"does not say whether.*values 290 to 300.*`--air-unit` \(`temperature.air.unit`\)"
+    ):
         convert([290.0, 300.0])
 
 

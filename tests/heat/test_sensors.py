@@ -4,19 +4,21 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
+from affine import Affine
 from made_heat import GEOBOX, write_city, zones_of
+from odc.geo.geobox import GeoBox
 from scipy.spatial.distance import pdist
 from typer.testing import CliRunner
 
 from lczmap.cli import app
-from lczmap.heat.sensors import propose
-from lczmap.heat.zones import Zones, border_distance_m
+from lczmap.heat.sensors import REACH_M, propose
+from lczmap.heat.zones import Zones
 from lczmap.shares import apportion
 
 
 def zones_from(codes: np.ndarray) -> Zones:
     codes = codes.astype(np.uint8)
-    return Zones(codes, GEOBOX[: codes.shape[0], : codes.shape[1]], 100.0, border_distance_m(codes, 100.0))
+    return Zones(codes, GEOBOX[: codes.shape[0], : codes.shape[1]], 100.0)
 
 
 def test_sensors_stand_inside_their_zone_and_apart() -> None:
@@ -24,7 +26,8 @@ def test_sensors_stand_inside_their_zone_and_apart() -> None:
     sensors = propose(zones, 16)
     assert len(sensors.code) == 16
     assert (zones.codes[sensors.row, sensors.col] == sensors.code).all()
-    assert zones.clearance_m[sensors.row, sensors.col].min() >= 200
+    clearance = zones.clearance_m(reach_m=1000)[sensors.row, sensors.col]
+    assert clearance.min() >= 200 and (sensors.clearance_m == clearance).all()
     assert 100 * pdist(np.column_stack([sensors.row, sensors.col])).min() >= 500
 
 
@@ -39,6 +42,15 @@ def test_first_sensor_stands_in_the_middle_and_the_second_far_away() -> None:
     sensors = propose(zones_from(codes), 2)
     assert sensors.code.tolist() == [14, 14]
     assert (sensors.row == 5).all() and sensors.col[0] < 15 < sensors.col[1]
+
+
+def test_depths_beyond_the_reach_count_as_equal_and_larger_clearances_are_kept() -> None:
+    geobox = GeoBox((9, 30), Affine(1000, 0, 400_000, 0, -1000, 5_800_000), "EPSG:32633")
+    zones = Zones(np.full((9, 30), 14, np.uint8), geobox, 1000.0)  # at most 4.5 km deep
+    first = propose(zones, 1)
+    assert (first.row[0], first.col[0], first.clearance_m[0]) == (3, 3, REACH_M)  # the northernmost, westernmost
+    deep = propose(zones, 1, clearance_m=4000)
+    assert (deep.row[0], deep.col[0], deep.clearance_m[0]) == (4, 4, 4000)
 
 
 def test_numbers_follow_the_area() -> None:
@@ -85,6 +97,20 @@ def test_narrow_zones_get_flagged_places_and_a_map_without_room_is_refused() -> 
     assert len(propose(zones_from(narrow), 2).code) == 2
     with pytest.raises(ValueError, match="no zone of the map has a place 100 m from its border"):
         propose(zones_from(np.indices((12, 12)).sum(axis=0) % 2 + 2), 2)
+
+
+def test_the_remedy_for_a_map_without_room_gives_places() -> None:
+    codes = np.indices((12, 12)).sum(axis=0) % 2 + 2  # cells in turn, beside a lake
+    codes[:, 6:] = 17
+    message = r"the best has 50 m.*`--clearance` \(`temperature.clearance_m`\) with that or less"
+    with pytest.raises(ValueError, match=message):
+        propose(zones_from(codes), 2)
+    assert len(propose(zones_from(codes), 2, clearance_m=50).code) == 2
+
+
+def test_a_map_of_water_has_no_place_for_a_thermometer() -> None:
+    with pytest.raises(ValueError, match="it has water only"):
+        propose(zones_from(np.full((12, 12), 17)), 2, clearance_m=0)
 
 
 def test_verb_writes_points_decisions_and_picture(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
+import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pytest
 
-from lczmap.heat.stations import read_stations
+from lczmap.heat.stations import Stations, read_stations
 
 
 def write(folder: Path, text: str, name: str = "stations.csv", encoding: str = "utf-8") -> Path:
@@ -66,7 +68,7 @@ def test_crs_and_table_that_cannot_be_read_are_explained(tmp_path: Path) -> None
 
 def test_x_and_y_need_their_crs(tmp_path: Path) -> None:
     path = write(tmp_path, "id,x,y,t2m\na,400000,5800000,290\n")
-    with pytest.raises(ValueError, match="expected the CRS of x and y with `--crs`"):
+    with pytest.raises(ValueError, match=r"expected the CRS of x and y with `--air-crs` \(`temperature.air.crs`\)"):
         read_stations(path)
     assert read_stations(path, crs="EPSG:32633").crs == "EPSG:32633"
 
@@ -80,6 +82,60 @@ def test_points_of_a_geopackage_are_stations(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stations.values, [[290.0], [np.nan]])
 
 
+@pytest.mark.parametrize("ending", ["geojson", "fgb"])
+def test_offsets_of_times_in_vector_files_are_kept(tmp_path: Path, ending: str) -> None:
+    two_hours = timezone(timedelta(hours=2))
+    times = [datetime(2024, 7, 20, 22, tzinfo=two_hours), datetime(2024, 7, 20, 23, tzinfo=two_hours)]
+    table = {"station": ["a", "a"], "time": times, "temp_c": [20.0, 21.0]}
+    path = tmp_path / f"stations.{ending}"
+    gpd.GeoDataFrame(table, geometry=gpd.points_from_xy([13, 13], [52, 52]), crs="EPSG:4326").to_file(path)
+    stations = read_stations(path)
+    assert stations.times == ("2024-07-20T22:00:00+02:00", "2024-07-20T23:00:00+02:00")
+    assert stations.hours == (22, 23) and stations.notes == ()
+
+
+def test_one_instant_with_two_offsets_is_one_time(tmp_path: Path) -> None:
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"station": name, "time": time, "temp_c": 20},
+            "geometry": {"type": "Point", "coordinates": [13, 52]},
+        }
+        for name, time in (("a", "2024-07-20T22:00:00+02:00"), ("b", "2024-07-20T20:00:00Z"))
+    ]
+    text = json.dumps({"type": "FeatureCollection", "features": features})
+    stations = read_stations(write(tmp_path, text, "stations.geojson"))
+    assert stations.times == ("2024-07-20T20:00:00+00:00",) and stations.hours == (20,)
+    assert stations.values.tolist() == [[20.0], [20.0]]
+
+
+def clock(folder: Path, *rows: tuple[str, str]) -> Stations:
+    """Stations a, b … with one value at each time, in this order of rows."""
+    lines = [f"{name},13.{ord(name)},52,{time},{k}" for k, (name, time) in enumerate(rows)]
+    return read_stations(write(folder, "\n".join(["station,lon,lat,time,temp_c", *lines])))
+
+
+def test_hours_of_stations_with_different_offsets_are_in_utc(tmp_path: Path) -> None:
+    first_a = ("a", "2024-07-20T22:00+02:00"), ("b", "2024-07-20T20:00Z")
+    first_b = ("b", "2024-07-21T20:00Z"), ("a", "2024-07-21T22:00+02:00")
+    for rows in ((*first_a, *first_b), (first_a[0], first_b[0])):
+        stations = clock(tmp_path, *rows)
+        assert stations.hours == (20, 20)
+        assert stations.times == ("2024-07-20T20:00:00+00:00", "2024-07-21T20:00:00+00:00")
+        assert stations.notes == (
+            "times have the UTC offsets UTC, UTC+02:00, not all at the same stations: times and hours of the day are "
+            "in UTC",
+        )
+
+
+def test_hours_follow_the_clock_of_all_stations_when_it_changes_to_winter_time(tmp_path: Path) -> None:
+    year = ("2024-07-20T22:00+02:00", "2024-10-27T02:30+02:00", "2024-10-27T02:30+01:00", "2024-12-20T22:00+01:00")
+    rows = [(name, time) for time in year for name in "ab"]
+    stations = clock(tmp_path, *rows, ("c", year[0]))  # c measured in summer only
+    assert stations.hours == (22, 2, 2, 22) and stations.notes == ()
+    assert stations.times[1] == "2024-10-27T02:30:00+02:00"
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -87,6 +143,8 @@ def test_points_of_a_geopackage_are_stations(tmp_path: Path) -> None:
         ("id,temp_c\na,1\n", "expected columns lon and lat, or x and y"),
         ("id,lon,lat,temp_c\n", "expected one row per station"),
         ("id,lon,lat,temp_c\na,1,2,warm\n", "line 2: expected a number in the column 'temp_c', got 'warm'"),
+        ("id,lon,lat,temp_c\na,1,2,3\n\nb,13.4,52.5,20,1\n", "line 4: expected 4 fields.*found 5; is a decimal comma"),
+        ("id,lon,lat,temp_c\na,1,2\n", "line 2: expected 4 fields as in the header, found 3; is it cut off"),
         ("id,lon,lat,temp_c,time\na,1,2,3,noon\n", "line 2: expected a time as in ISO 8601.*got 'noon'"),
         ("id,lon,lat,temp_c\na,1,2,3\na,1,2,4\n", "line 3: the station 'a' has a second value at no stated time"),
         ("id,lon,lat,temp_c\na,1,2,3\na,5,2,4\n", "line 3: the station 'a' was at 1.0, 2.0 and is at 5.0, 2.0"),

@@ -6,6 +6,7 @@ rule measure_heat:
         lcz="results/{city}/{period}/lcz_filtered.tif",
         air=temperature_file("air"),
         surface=temperature_file("surface"),
+        confidence=temperature_confidence,
     output:
         heat="results/{city}/{period}/heat/heat.json",
         table="results/{city}/{period}/heat/heat.csv",
@@ -48,6 +49,7 @@ rule propose_sensors:
         "../../envs/lczmap.yaml"
     params:
         sensors=setting("temperature.sensors"),
+        clearance=setting("temperature.clearance_m"),
     shell:
         "python -m lczmap propose-sensors {input.lcz:q} {output.places:q} {output.decisions:q} {output.picture:q} "
-        "--sensors {params.sensors} 2>&1 | tee {log:q}"
+        "--sensors {params.sensors} --clearance {params.clearance} 2>&1 | tee {log:q}"

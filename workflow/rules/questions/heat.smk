@@ -4,20 +4,34 @@
 def temperature_file(kind):
     """The user's file of `air` or `surface` temperatures; nothing where there is none."""
 
-    def path(wildcards):
-        file = getattr(run_of(wildcards).config.temperature, kind)
-        return [] if file is None else str(expand(file, ROOT))
+    def file(wildcards):
+        path = getattr(run_of(wildcards).config.temperature, kind).path
+        return [] if path is None else str(expand(path, ROOT))
 
-    return path
+    return file
 
 
-def temperature_arguments(wildcards):
+def temperature_confidence(wildcards):
+    """The confidence of the cells, where unsure ones are to be left out."""
+    run = run_of(wildcards)
+    is_asked = run.config.temperature.least_confidence is not None
+    return f"{run.folder}/confidence.tif" if is_asked else []
+
+
+def temperature_arguments(wildcards, input):
     section = run_of(wildcards).config.temperature
-    files = {
-        kind: temperature_file(kind)(wildcards) or None for kind in ("air", "surface")
+    options = {
+        "reference": section.reference,
+        "border": section.border_m,
+        "block": section.block_m,
+        "confidence": input.confidence or None,
+        "least-confidence": section.least_confidence,
     }
-    wishes = ("unit", "reference", "time", "band", "column", "crs")
-    return options_text(files | {name: getattr(section, name) for name in wishes})
+    for kind in ("air", "surface"):
+        options[kind] = getattr(input, kind) or None
+        said = getattr(section, kind).model_dump(exclude={"path"})
+        options |= {f"{kind}-{key}": value for key, value in said.items()}
+    return options_text(options)
 
 
 def heat_files(run):
@@ -25,7 +39,7 @@ def heat_files(run):
     section = run.config.temperature
     measured = ["heat.json", "heat.csv", "heat.png"]
     proposed = ["sensors.gpkg", "sensors.json", "sensors.png"]
-    names = (measured if section.air or section.surface else []) + (
+    names = (measured if section.air.path or section.surface.path else []) + (
         proposed if section.sensors else []
     )
     return [f"{run.folder}/heat/{name}" for name in names]
