@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 from odc.geo.geobox import GeoBox
-from rasterio.features import shapes
+from rasterio.features import rasterize, shapes
+from shapely.geometry.base import BaseGeometry
 
 
 def area_polygons(
@@ -25,6 +26,14 @@ def area_polygons(
     while part := list(islice(found, batch)):
         numbers = np.fromiter((number for _, number in part), np.int64, len(part))
         yield numbers, _polygons([outline["coordinates"] for outline, _ in part])
+
+
+def cells_inside(polygon: BaseGeometry, geobox: GeoBox) -> npt.NDArray[np.bool_]:
+    """Return (y, x), True where the centre of a cell of `geobox` lies in a polygon of the same CRS."""
+    inside: npt.NDArray[np.uint8] = rasterize(
+        [polygon], out_shape=tuple(geobox.shape), transform=geobox.transform, fill=0, default_value=1, dtype="uint8"
+    )
+    return inside.astype(np.bool_)
 
 
 def _polygons(outlines: list[Any]) -> npt.NDArray[np.object_]:
