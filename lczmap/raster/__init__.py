@@ -5,6 +5,7 @@ temporary name in the same folder and renames at the end, so a file under its fi
 """
 
 from lczmap.raster.categories import Category, write_categories
+from lczmap.raster.cells import check_grid, read_at, strips_at
 from lczmap.raster.exchange import write_generator_bands
 from lczmap.raster.facts import BandFacts, band_facts, sample_band
 from lczmap.raster.files import Float
@@ -20,19 +21,31 @@ from lczmap.raster.pixels import (
     scale_offset,
 )
 from lczmap.raster.png import encode_png
-from lczmap.raster.polygons import area_polygons
+from lczmap.raster.polygons import area_polygons, cells_inside
 from lczmap.raster.products import (
+    MAX_AREA_ERROR,
     RasterHeader,
     check_true_metres,
     read_header,
     square_pixel_m,
     write_float_cog,
 )
-from lczmap.raster.stacks import Stack, StackEncoding, read_cells, read_stack, write_cells, write_parts, write_stack
+from lczmap.raster.stacks import (
+    Stack,
+    StackEncoding,
+    read_cells,
+    read_stack,
+    read_state,
+    write_cells,
+    write_parts,
+    write_stack,
+)
 from lczmap.raster.true_color import write_picture
-from lczmap.raster.warping import ResamplingName, covering, footprint, warp
+from lczmap.raster.warping import ResamplingName, covering, footprint, turned, warp
+from lczmap.raster.windows import read_windows
 
 __all__ = [
+    "MAX_AREA_ERROR",
     "BandFacts",
     "Category",
     "Float",
@@ -43,12 +56,15 @@ __all__ = [
     "area_polygons",
     "band_facts",
     "band_names",
+    "cells_inside",
+    "check_grid",
     "check_true_metres",
     "covering",
     "encode_jpeg",
     "encode_png",
     "footprint",
     "lattice",
+    "read_at",
     "read_cells",
     "read_class_map",
     "read_classes_onto",
@@ -58,12 +74,16 @@ __all__ = [
     "read_part",
     "read_small",
     "read_stack",
+    "read_state",
     "read_strips",
     "read_tags",
     "read_window",
+    "read_windows",
     "sample_band",
     "scale_offset",
     "square_pixel_m",
+    "strips_at",
+    "turned",
     "warp",
     "write_categories",
     "write_cells",

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from odc.geo.geobox import GeoBox
 
 from lczmap.files import replacing
-from lczmap.raster.files import profile_of
+from lczmap.raster.files import created, profile_of
 
 
 def write_generator_bands(
@@ -21,7 +20,7 @@ def write_generator_bands(
     if array.dtype != np.int16 or array.shape != (len(names), *geobox.shape):
         raise ValueError(f"expected int16 {(len(names), *geobox.shape)}, got {array.dtype} {array.shape}")
     profile = profile_of(geobox, len(names), "int16", None) | {"compress": "lzw"}
-    with replacing(path) as temporary, rasterio.open(temporary, "w", **profile) as target:
+    with replacing(path) as temporary, created(temporary, profile, name=path) as target:
         target.write(array)
         target.descriptions = list(names)
         target.update_tags(**tags)

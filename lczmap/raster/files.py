@@ -20,6 +20,7 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.windows import Window
 
 from lczmap.files import replacing
+from lczmap.raster.whole import check_whole
 
 # MiB, read by GDAL when it first needs its cache; its own choice, 5 % of the machine's memory, is too much for a job
 os.environ.setdefault("GDAL_CACHEMAX", "256")
@@ -129,6 +130,14 @@ def profile_of(geobox: GeoBox, count: int, dtype: str, nodata: float | None) -> 
 
 
 @contextmanager
+def created(path: Path, profile: Mapping[str, Any], *, name: Path) -> Iterator[Any]:
+    """Yield a new TIFF, close it, and see that it is whole; OSError, naming `name`, where the disk took less."""
+    with rasterio.open(path, "w", **profile) as target:
+        yield target
+    check_whole(path, name)
+
+
+@contextmanager
 def new_raster(
     path: Path,
     array: npt.NDArray[Any],
@@ -141,10 +150,8 @@ def new_raster(
     """Write (band, y, x) with named bands and tags; yields the open file, which gets its name when all went well."""
     if array.ndim != 3 or array.shape[0] != len(names) or array.shape[1:] != tuple(geobox.shape):
         raise ValueError(f"expected {len(names)} bands of {tuple(geobox.shape)}, got {array.shape}")
-    with (
-        replacing(path) as temporary,
-        rasterio.open(temporary, "w", **profile_of(geobox, array.shape[0], str(array.dtype), nodata)) as target,
-    ):
+    profile = profile_of(geobox, array.shape[0], str(array.dtype), nodata)
+    with replacing(path) as temporary, created(temporary, profile, name=path) as target:
         target.write(array)
         target.descriptions = list(names)
         target.update_tags(**tags)

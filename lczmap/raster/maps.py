@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from lczmap.classes import (
     CLASSES,
+    NODATA_CODE,
     PALETTE_TAG,
     Numbering,
     PaletteName,
@@ -22,10 +24,13 @@ from lczmap.classes import (
 from lczmap.raster.categories import Category, count_values, write_categories
 from lczmap.raster.files import Float, check_lattice, opened
 from lczmap.raster.pictures import read_strips
-from lczmap.raster.pixels import read_onto
+from lczmap.raster.pixels import lattice, read_onto
 from lczmap.raster.stacks import write_parts
+from lczmap.raster.warping import source_scales
 
 _STRIP_ROWS = 512
+MOST_PX = 16_000_000
+"""Pixels of another map that are read at once; five bytes each."""
 
 Codes = npt.NDArray[np.uint8]
 
@@ -81,22 +86,35 @@ def read_class_map(path: Path, *, expected: GeoBox | None = None) -> tuple[Codes
     return to_codes(values, _numbering(values, where)), geobox
 
 
-def read_classes_onto(path: Path, geobox: GeoBox, *, band: int = 1) -> tuple[Codes, Numbering]:
-    """Read a band of an LCZ map onto the cells of `geobox` (nearest neighbour) as codes 0..17 (y, x).
+def read_classes_onto(
+    path: Path, geobox: GeoBox, *, band: int = 1, resampling: Literal["nearest", "mode"] = "nearest"
+) -> tuple[Codes, Numbering]:
+    """Read a band of an LCZ map onto the cells of `geobox` as codes 0..17 (y, x).
 
-    Returns them with the map's own numbering. ValueError as from `read_class_map` and `read_onto`.
+    A cell gets the class at its centre, or with `mode` the most frequent one of the map's cells in it, nodata left
+    out (any of several that are equally frequent). Returns the codes with the map's own numbering. Memory holds the
+    cells, and of the map MOST_PX at once. ValueError as from `read_class_map` and `read_onto`.
     """
     with opened(path) as source:
         if not 1 <= band <= source.count:
             raise ValueError(f"{path}: expected band {band}, the file has {source.count}")
         where = _where(path, band, source.descriptions)
+        nodata = NODATA_CODE if source.nodatavals[band - 1] is None else None  # None: the file's own
     values = np.empty(geobox.shape, np.uint8)
-    for top in range(0, len(values), _STRIP_ROWS):
-        rows = slice(top, min(top + _STRIP_ROWS, len(values)))
-        cells = read_onto(path, geobox[rows, :], band=band, resampling="nearest")  # NaN where the file has no data
-        values[rows] = class_values(cells, None, where)
+    rows_at_once = _rows_at_once(lattice(path), geobox)
+    for top in range(0, len(values), rows_at_once):
+        rows = slice(top, min(top + rows_at_once, len(values)))
+        cells = read_onto(path, geobox[rows, :], band=band, resampling=resampling, nodata=nodata)
+        values[rows] = class_values(cells, None, where)  # NaN where the file has no data
     numbering = _numbering(values, where)
     return to_codes(values, numbering), numbering
+
+
+def _rows_at_once(own: GeoBox, geobox: GeoBox) -> int:
+    """Return how many rows of `geobox` have about MOST_PX pixels of a raster below them, `_STRIP_ROWS` at most."""
+    scales = source_scales(own, geobox)
+    below = geobox.shape[1] / (scales["XSCALE"] * scales["YSCALE"])  # pixels below a row
+    return int(np.clip(MOST_PX / below, 1, _STRIP_ROWS))
 
 
 def _numbering(values: npt.NDArray[np.uint8], where: str) -> Numbering:

@@ -10,12 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
 from lczmap.files import replacing
-from lczmap.raster.files import Float, check_lattice, checked_read, new_raster, opened, profile_of
+from lczmap.raster.files import Float, check_lattice, checked_read, created, kept_open, new_raster, opened, profile_of
 
 StackEncoding = Literal["float32", "uint16_reflectance"]
 
@@ -72,7 +71,8 @@ def write_stack(
 
 def read_stack(path: Path, *, window: tuple[slice, slice] | None = None) -> Stack:
     """Read a stack that `write_stack` wrote, or the (rows, columns) `window` of it, in physical units."""
-    with opened(path) as source:
+    # whoever reads a window will read another: the file stays open, with the blocks that are read already
+    with opened(path) if window is None else kept_open(path) as source:
         full = GeoBox(source.shape, source.transform, source.crs)
         geobox = full if window is None else full[window]
         read = None if window is None else Window.from_slices(*window, *source.shape)
@@ -81,8 +81,17 @@ def read_stack(path: Path, *, window: tuple[slice, slice] | None = None) -> Stac
         pixels = checked_read(path, source, read, bands=range(1, len(channels) + 1))
         if source.dtypes[0] == "uint16":
             pixels = np.where(pixels == 0, np.nan, pixels / np.float32(REFLECTANCE_SCALE)).astype(np.float32)
-        state = {k.removeprefix(_STATE_PREFIX): v for k, v in source.tags().items() if k.startswith(_STATE_PREFIX)}
-        return Stack(pixels.astype(np.float32, copy=False), channels, geobox, state)
+        return Stack(pixels.astype(np.float32, copy=False), channels, geobox, _state_of(source))
+
+
+def read_state(path: Path) -> dict[str, str]:
+    """Return the state of a stack without its pixels: how they were made, and of which scenes."""
+    with opened(path) as source:
+        return _state_of(source)
+
+
+def _state_of(source: Any) -> dict[str, str]:
+    return {k.removeprefix(_STATE_PREFIX): v for k, v in source.tags().items() if k.startswith(_STATE_PREFIX)}
 
 
 def write_cells(
@@ -120,8 +129,8 @@ def write_parts(
 ) -> None:
     """Write float bands from parts ((rows, columns), (band, y, x)) as they come; what no part covers stays NaN."""
     with replacing(path) as temporary:
-        profile = profile_of(geobox, len(names), "float32", math.nan)
-        with rasterio.open(temporary, "w", **profile, predictor=3) as target:
+        profile = profile_of(geobox, len(names), "float32", math.nan) | {"predictor": 3}
+        with created(temporary, profile, name=path) as target:
             target.descriptions = list(names)
             target.update_tags(**(tags or {}))
             for (rows, cols), pixels in parts:

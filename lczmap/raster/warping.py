@@ -14,7 +14,7 @@ from rasterio.warp import reproject, transform_bounds
 
 from lczmap.raster.files import Float
 
-ResamplingName = Literal["nearest", "bilinear", "cubic", "average"]
+ResamplingName = Literal["nearest", "bilinear", "cubic", "average", "mode"]
 
 _STRIP_PX = 256  # GDAL interpolates coordinates along a row: 0.001 pixels off over so many, between two UTM zones
 _SAME_PIXEL = 1e-6  # pixels; less than the rounding of coordinates in metres
