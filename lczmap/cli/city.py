@@ -10,8 +10,6 @@ import typer
 
 from lczmap.cli.app import app
 
-_YEAR = date.today().year - 1
-
 
 @app.command()
 def init(
@@ -22,8 +20,11 @@ def init(
     from_geo_em: Annotated[Path | None, typer.Option(help="geo_em.d0N.nc of WRF: its domain and a margin")] = None,
     margin_km: Annotated[float, typer.Option(help="margin around the WRF domain in km")] = 5.0,
     outline: Annotated[bool, typer.Option(help="with --place: its outline instead of its box")] = False,
-    start: Annotated[str, typer.Option(help="first day of the period")] = f"{_YEAR}-05-01",
-    end: Annotated[str, typer.Option(help="last day of the period")] = f"{_YEAR}-09-30",
+    start: Annotated[
+        str | None,
+        typer.Option(help="first day of the period; default: last warm season, in the tropics the drier one"),
+    ] = None,
+    end: Annotated[str | None, typer.Option(help="last day of the period")] = None,
     source: Annotated[Literal["gcs", "stac", "sentinelhub", "local"], typer.Option(help="source of scenes")] = "gcs",
     radar: Annotated[bool, typer.Option(help="Sentinel-1 intensities as well; needs --areas")] = False,
     areas: Annotated[Path | None, typer.Option(help="training areas: KML, KMZ, GeoPackage, GeoJSON, shapefile")] = None,
@@ -35,6 +36,10 @@ def init(
     nominatim: Annotated[str | None, typer.Option(help="address of another search service for --place")] = None,
 ) -> None:
     """Write a city's configuration, and say what is still needed: accounts, quota, disk, time.
+
+    Without --start and --end the period is the last whole warm season: May to September, south of the equator
+    November to March; within the tropics the drier half-year by a rule of thumb, and a line says to check it. The file
+    says which.
 
     Example: lczmap init berlin --bbox 13.08,52.34,13.77,52.68
 
@@ -48,6 +53,7 @@ def init(
     from lczmap.start.area import CLONE, as_configured, chosen_area
     from lczmap.start.city import Choices, city_settings, city_text
     from lczmap.start.needs import needs
+    from lczmap.start.period import chosen_period
 
     target = out or CLONE / "config" / "cities" / f"{city}.yaml"
     if target.exists():
@@ -67,16 +73,19 @@ def init(
         endpoint=nominatim,
     )
     drawn = as_configured(areas) if areas else None
-    choices = Choices(city, found.setting, start, end, source, radar, drawn, pixel_size, crs)
+    period = chosen_period(start, end, found.latitude, date.today())
+    choices = Choices(city, found.setting, period.start, period.end, source, radar, drawn, pixel_size, crs)
     settings = city_settings(choices)
     config = parse_config(settings, "init")
     grid = make_grid(found.area, cell_m=config.map.pixel_size_m, tile_px=config.map.tile_px, crs=crs)
     if found.outline_file is not None:
         write_text(*found.outline_file)
-    write_text(target, city_text(settings, (f"Area: {found.origin}.", "Every key: config/README.md")))
+    comment = (f"Area: {found.origin}.", f"Period: {period.why}.", "Every key: config/README.md")
+    write_text(target, city_text(settings, comment))
     rows, cols = grid.cells_shape
     typer.echo(f"{target}: {rows} × {cols} cells of {grid.cell_m} m in {grid.crs}, from {found.origin}")
-    for sentence in needs(config, grid):
+    typer.echo(f"period {period.start} to {period.end}: {period.why}")
+    for sentence in (*needs(config, grid), *([period.mind] if period.mind else [])):
         typer.echo(f"- {sentence}")
     typer.echo(f"next: snakemake --cores all --configfile {target}")
 

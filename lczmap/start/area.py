@@ -31,6 +31,12 @@ class StartArea:
     origin: str
     outline_file: tuple[Path, str] | None = None
 
+    @property
+    def latitude(self) -> float:
+        """Latitude in degrees half way between the area's south and north."""
+        _, south, _, north = self.area.bounds
+        return float(south + north) / 2
+
 
 def chosen_area(
     config_file: Path,
