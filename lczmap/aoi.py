@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio
 import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -24,6 +23,8 @@ def read_aoi(path: Path) -> BaseGeometry:
     """
     if not path.is_file():
         raise ValueError(f"area of interest {path}: no such file; set `aoi` to a polygon file or a bounding box")
+    import pyogrio  # brings pandas and geopandas, half a second that only reading is worth
+
     try:
         layers = pyogrio.list_layers(path)[:, 0]
         parts = [_read_layer(path, str(layer)) for layer in layers]
@@ -102,6 +103,8 @@ def _beyond_180(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _read_layer(path: Path, layer: str) -> list[BaseGeometry]:
+    import pyogrio
+
     meta, _, wkb, _ = pyogrio.raw.read(path, layer=layer, columns=[], force_2d=True)
     if wkb is None:
         return []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dask
+from dask import local, threaded
 
 CONNECT_TIMEOUT_S = 30
 
@@ -17,7 +18,8 @@ def dask_scheduler(address: str = "threads", *, threads: int = 1) -> Iterator[No
     Workers at an address must see the same files under the same paths. ValueError when nobody answers there.
     """
     if address == "threads":
-        with dask.config.set(scheduler="synchronous" if threads == 1 else "threads", num_workers=threads):
+        # the functions themselves: at their names dask loads dask.distributed first, to ask whether a cluster runs
+        with dask.config.set(scheduler=local.get_sync if threads == 1 else threaded.get, num_workers=threads):
             yield
         return
     from distributed import Client

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio
 import shapely
 
 from lczmap.files import replacing
@@ -25,6 +24,8 @@ def write_layer(
     crs: str,
 ) -> None:
     """Write shapely geometries (N,) of one `kind`, in `crs`, with columns (N,) by name, as the only layer of a file."""
+    import pyogrio  # brings pandas and geopandas, half a second that only writing is worth
+
     buffer = BytesIO()  # in memory, because GDAL wants the final file ending
     pyogrio.raw.write(
         buffer,

@@ -13,12 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lczmap.exports.netcdf import Array, Contents, Replacement, copy_netcdf, read_netcdf
+from lczmap.exports.wrf_classes import FIRST_ZONE, SHIFT, W2W_CLASSES, WRF_CLASSES
 
-W2W_CLASSES = 41
-WRF_CLASSES = 61
-FIRST_ZONE = 31
-"""LU_INDEX of LCZ 1 among 41 classes."""
-SHIFT = WRF_CLASSES - W2W_CLASSES
 LEGENDS = ("MODIFIED_IGBP_MODIS_NOAH", "USGS")
 """Land-use data (MMINLU) whose own classes end before 31; w2w knows no others."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lczmap.classes import CLASSES
-from lczmap.exports.land_categories import FIRST_ZONE, SHIFT
+from lczmap.exports.wrf_classes import FIRST_ZONE, SHIFT
 from lczmap.files import write_text
 from lczmap.raster import read_cells
 

@@ -11,11 +11,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from lczmap.sar.refined_lee import ELEMENTS, WINDOW_PX, check_covariance, refined_lee, refined_lee_double
+from lczmap.sar.refined_lee import ELEMENTS, check_covariance, refined_lee, refined_lee_double
 
 __all__ = [
     "BOXCAR_PX",
-    "WINDOW_PX",
     "boxcar",
     "covariance",
     "equivalent_looks",

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lczmap.channels import GRD4, RSNNET9, SO2SAT8, channel_set
-from lczmap.sar.polsar import BOXCAR_PX, WINDOW_PX, boxcar, covariance, h_a_alpha, refined_lee
+from lczmap.sar.polsar import BOXCAR_PX, boxcar, covariance, h_a_alpha, refined_lee
+from lczmap.sar.window import WINDOW_PX
 
 Float = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex64]

@@ -16,10 +16,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from lczmap.sar.window import WINDOW_PX
+
 Float = npt.NDArray[np.float32]
 Double = npt.NDArray[np.float64]
 
-WINDOW_PX = 7
 ELEMENTS = 4
 _HALF = WINDOW_PX // 2
 _TERMS = 6  # of every sum: the four elements, the squared span, the number of valid pixels

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 from odc.geo.geobox import GeoBox
-from scipy import ndimage
 
 from lczmap.grid import PIXEL_M, Grid
 from lczmap.raster import ResamplingName, read_onto
@@ -189,6 +188,8 @@ def _mask_block(view: _View, row: int, col: int) -> Bool:
     dark = is_dark_land(green, nir, swir)
     if view.sun is None or not dark.any():
         return masked
+    from scipy import ndimage
+
     shadow = dark & _cast_into(view, view.sun, row - margin, col - margin, _BLOCK_PX + 2 * margin)
     shadow = ndimage.binary_opening(shadow, np.ones((2, 2)))  # less than 80 m wide is no cloud's shadow
     grown = ndimage.binary_dilation(shadow, np.ones((3, 3)))

@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 CompositeMethod = Literal["median", "medoid", "best_pixel"]
 Float = npt.NDArray[np.float32]
@@ -64,10 +63,12 @@ def clear_median(
     it that of the worst rank. So the median is always an observation, and of two dates the better one counts.
     Shapes as in `composite`; the count is taken before anything is left out.
     """
+    from lczmap.scenes.middle import middle_of_used  # brings numba, half a second that a median alone needs
+
     stack, clear = _by_rank(stack, valid, rank)
     count = clear.sum(axis=0)  # (y, x)
     used = _without_worst_of_even(clear, count, _score(quality, clear, rank))
-    return _middle_of_used(stack.astype(np.float32, copy=False), used), _as_count(count)
+    return middle_of_used(stack.astype(np.float32, copy=False), used), _as_count(count)
 
 
 def clear_medoid(stack: Float, valid: Bool, rank: Sequence[int]) -> tuple[Float, Count]:
@@ -147,29 +148,6 @@ def _score(quality: Float | None, clear: Bool, rank: Sequence[int]) -> Float:
         raise ValueError(f"expected the quality (time, y, x) of {clear.shape}, got {quality.shape}")
     ordered = quality[np.argsort(rank)]
     return np.where(np.isnan(ordered), np.finfo(np.float32).min, ordered)
-
-
-@njit(cache=True, nogil=True)
-def _middle_of_used(stack: Float, used: Bool) -> Float:
-    """Return the middle (band, y, x) of the used values of each pixel, the lower of two, NaN where none is used."""
-    dates, bands, height, width = stack.shape
-    out = np.empty((bands, height, width), np.float32)
-    values = np.empty(dates, np.float32)
-    for band in range(bands):
-        for y in range(height):
-            for x in range(width):
-                n = 0
-                for date in range(dates):  # insertion sort: dates are few
-                    if used[date, y, x]:
-                        value = stack[date, band, y, x]
-                        k = n
-                        while k > 0 and values[k - 1] > value:
-                            values[k] = values[k - 1]
-                            k -= 1
-                        values[k] = value
-                        n += 1
-                out[band, y, x] = values[(n - 1) // 2] if n else np.float32(np.nan)
-    return out
 
 
 def _without_worst_of_even(clear: Bool, count: npt.NDArray[np.int_], score: Float) -> Bool:

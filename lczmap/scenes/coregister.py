@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import fft
 
 from lczmap.scenes.peak import find_peak, stand_out
+from lczmap.scenes.shift_surface import near_shifts
 from lczmap.scenes.structure import fixed_structure, moving_structure
 
 Float = npt.NDArray[np.float32]
@@ -122,8 +123,10 @@ def correlate(fixed: FixedWindow, moving: Float, *, optical: bool = False) -> Co
         raise ValueError(f"expected a window (band, {fixed.shape[0]}, {fixed.shape[1]}), got {moving.shape}")
     structure = fixed_structure(moving) if optical else moving_structure(moving)
     spectra = fft.rfft2(structure.images)
-    cross = np.stack([_shifts(np.conj(image) * spectra, fixed.shape) for image in fixed.spectra])
-    count = np.maximum(_shifts(np.conj(fixed.valid_spectrum) * fft.rfft2(structure.valid), fixed.shape), 0)
+    near = [near_shifts(np.conj(image) * spectra, fixed.shape, SEARCH_PX) for image in fixed.spectra]
+    cross = np.stack(near).astype(np.float64)
+    common = np.conj(fixed.valid_spectrum) * fft.rfft2(structure.valid)
+    count = np.maximum(near_shifts(common, fixed.shape, SEARCH_PX).astype(np.float64), 0)
     power = np.square(structure.images, dtype=np.float64).sum(axis=(1, 2)) / max(float(structure.valid.sum()), 1.0)
     return Correlation(cross, count, fixed.gram, power, float(count[SEARCH_PX, SEARCH_PX]) / fixed.core_pixels)
 
@@ -158,13 +161,6 @@ def combine(windows: Sequence[Correlation]) -> Shift:
 def usable_windows(windows: Sequence[Correlation]) -> Bool:
     """Return (window,), True where both images show enough common pixels."""
     return np.array([w.valid_share >= _VALID_SHARE and w.power.min() > 0 for w in windows], np.bool_)
-
-
-def _shifts(spectrum: npt.NDArray[np.complexfloating], shape: tuple[int, ...]) -> Double:
-    # correlation at the shifts -SEARCH_PX..SEARCH_PX, zero shift in the middle
-    full = np.roll(fft.irfft2(spectrum, s=shape), (SEARCH_PX, SEARCH_PX), axis=(-2, -1))
-    size = 2 * SEARCH_PX + 1
-    return np.asarray(full[..., :size, :size], dtype=np.float64)
 
 
 def _variances(windows: Sequence[Correlation]) -> tuple[Double, Double]:

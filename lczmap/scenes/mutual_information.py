@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy import fft
 
 from lczmap.scenes.peak import find_peak, stand_out
+from lczmap.scenes.shift_surface import near_shifts
 from lczmap.scenes.structure import FIXED_SMOOTHING_PX, MOVING_SMOOTHING_PX, details
 
 Float = npt.NDArray[np.float32]
@@ -95,10 +96,12 @@ def joint_histograms(fixed: Bytes, moving: Bytes) -> Float:
     core = np.full_like(fixed, MISSING)  # every shift then sees the same fixed pixels
     inner = slice(REACH_PX, -REACH_PX)
     core[..., inner, inner] = fixed[..., inner, inner]
+    # no shift sees what is added at the ends, and lengths without large prime factors are quicker
+    size = (fft.next_fast_len(shape[0]), fft.next_fast_len(shape[1], real=True))
     out = []
     for own, others in zip(core, moving, strict=True):
-        moved = [_indicators(image) for image in others]
-        out.append([[_counts(_indicators(image), other, shape) for other in moved] for image in own])
+        moved = [_indicators(image, size) for image in others]
+        out.append([[_counts(_indicators(image, size), other, size) for other in moved] for image in own])
     return np.asarray(out, np.float32)
 
 
@@ -130,16 +133,12 @@ def _classify(bands: Float, smoothing_px: float) -> Bytes:
     return np.stack([images[0::2], images[1::2]])  # logarithms, edges
 
 
-def _indicators(classes: Bytes) -> Spectra:
-    return np.stack([fft.rfft2((classes == k).astype(np.float32)) for k in range(BINS)])
+def _indicators(classes: Bytes, size: tuple[int, int]) -> Spectra:
+    return np.stack([fft.rfft2((classes == k).astype(np.float32), s=size) for k in range(BINS)])
 
 
-def _counts(fixed: Spectra, moving: Spectra, shape: tuple[int, ...]) -> Float:
-    size = 2 * REACH_PX + 1
-    out = np.empty((BINS, BINS, size, size), np.float32)
-    for counts, spectrum in zip(out, fixed, strict=True):
-        full = fft.irfft2(np.conj(spectrum) * moving, s=shape)
-        counts[:] = np.roll(full, (REACH_PX, REACH_PX), axis=(-2, -1))[..., :size, :size]
+def _counts(fixed: Spectra, moving: Spectra, size: tuple[int, int]) -> Float:
+    out = np.stack([near_shifts(np.conj(spectrum) * moving, size, REACH_PX) for spectrum in fixed])
     return np.maximum(np.rint(out), 0)
 
 

@@ -13,7 +13,6 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from lczmap.grid import Grid
 from lczmap.scenes.catalogue import Scene, Sensor
@@ -125,6 +124,8 @@ def seams(shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     The first scene that shows a pixel counts; but the `EDGE_PX` outermost pixels of a scene, where interpolation had
     only one side to lean on, come last.
     """
+    from scipy import ndimage
+
     inner = np.stack([ndimage.binary_erosion(one, iterations=EDGE_PX, border_value=1) for one in shown])
     order = np.concatenate([inner, shown])  # (2 · scene, y, x)
     chosen = np.argmax(order, axis=0) % len(shown)

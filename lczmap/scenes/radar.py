@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 
 from lczmap.channels import Kind, channel_kind, channel_set
 from lczmap.raster import ResamplingName, covering, lattice, warp
-from lczmap.sar.polsar import WINDOW_PX, intensity_lee
+from lczmap.sar.window import WINDOW_PX
 from lczmap.scenes.catalogue import Asset, Scene, radar_assets
 from lczmap.scenes.clouds import read_asset
 from lczmap.scenes.overpass import Overpass, seams
@@ -72,6 +72,8 @@ def derive_channels(own: Mapping[str, Float], wanted: tuple[str, ...], *, looks:
         if name in wanted and name not in made:
             made[name] = made[f"{name}_re"] ** 2 + made[f"{name}_im"] ** 2
     if "VH_lee" in wanted and "VH_lee" not in made:
+        from lczmap.sar.polsar import intensity_lee  # brings numba, half a second that filtered archives save
+
         made["VH_lee"], made["VV_lee"] = intensity_lee(made["VH"], made["VV"], looks=looks)
     return {name: made[name] for name in wanted}
 

@@ -45,7 +45,7 @@ class Wish:
 def find_scenes(
     archive: Sequence[Scene], grid: Grid, wish: Wish, *, city: str, cloud_method: CloudMethod = "auto"
 ) -> list[Scene]:
-    """Return the scenes of `archive` that a run uses, by sensor and date, with their usable share of the city.
+    """Return the scenes of `archive` that a run can use, by sensor and date, with their usable share of the city.
 
     ValueError when nothing remains: it names city, period, what was asked and why each scene was passed over, or
     both extents when the city lies outside.

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import torch
 
 from lczmap.channels import RSNNET9, channel_sensor
-from lczmap.sar.polsar import WINDOW_PX, h_a_alpha
+from lczmap.sar.polsar import h_a_alpha
+from lczmap.sar.window import WINDOW_PX
 from lczmap.so2sat.files import CHANNELS, STATE, State
 from lczmap.so2sat.reader import check_indices
 

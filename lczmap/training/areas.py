@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio
 import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -96,6 +95,8 @@ def read_areas(path: Path, *, field: str | None = None) -> Areas:
 
 
 def _read_features(path: Path, field: str | None) -> tuple[str, list[_Feature]]:
+    import pyogrio  # brings pandas and geopandas, half a second that only reading is worth
+
     try:
         layers = [str(layer) for layer in pyogrio.list_layers(path)[:, 0]]
         tables = [(layer, pyogrio.raw.read(path, layer=layer, force_2d=True, return_fids=True)) for layer in layers]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lczmap.channels import channel_sensor
 from lczmap.classes import code_to_index
 from lczmap.grid import PATCH_PX, Grid
-from lczmap.raster import Float, read_cells
+from lczmap.raster import Float, check_grid, read_at
 from lczmap.training.gather import StackContent, State, gather_patches, present_views, stack_content, usable
 from lczmap.training.patches import PatchTable, read_patch_table
 from lczmap.training.splits import TRAIN, VALIDATION
@@ -87,11 +87,14 @@ def read_training_data(
     """
     sources = [_source(city, views, channels) for city in cities]
     _require_alike(sources)
-    teacher = _read_teacher(cities, teacher_probabilities)
+    if teacher_probabilities is not None and len(cities) != 1:
+        raise ValueError(
+            f"a teacher's probabilities {teacher_probabilities} are for one city, got {len(cities)} cities"
+        )
     parts = {}
     for split, most in ((TRAIN, max_patches), (VALIDATION, max_patches // 4)):
         tables = _thin([source.table.of(split) for source in sources], max(most // len(sources[0].views), 1), seed)
-        parts[split] = _gather(sources, tables, teacher, patch_px=patch_px, what=split)
+        parts[split] = _gather(sources, tables, teacher_probabilities, patch_px=patch_px, what=split)
     if np.unique(parts[TRAIN].index).size < 2:
         named = ", ".join(str(city.patches_gpkg) for city in cities)
         raise ValueError(
@@ -155,14 +158,6 @@ def _pixels(state: State) -> State:
     return {sensor: {k: v for k, v in keys.items() if k in PIXEL_STATE} for sensor, keys in state.items()}
 
 
-def _read_teacher(cities: Sequence[CityPatches], path: Path | None) -> npt.NDArray[Any] | None:
-    if path is None:
-        return None
-    if len(cities) != 1:
-        raise ValueError(f"a teacher's probabilities {path} are for one city, got {len(cities)} cities")
-    return read_cells(path, expected=cities[0].grid.cell_geobox)[0]
-
-
 def _thin(tables: Sequence[PatchTable], most: int, seed: int) -> list[PatchTable]:
     """Return at most `most` rows of all tables together, drawn at random."""
     count = sum(len(table) for table in tables)
@@ -178,14 +173,15 @@ def _thin(tables: Sequence[PatchTable], most: int, seed: int) -> list[PatchTable
 def _gather(
     sources: Sequence[_Source],
     tables: Sequence[PatchTable],
-    teacher: npt.NDArray[Any] | None,
+    teacher: Path | None,
     *,
     patch_px: int,
     what: str,
 ) -> LabelledPatches:
     """Gather into one array; besides it, memory holds the patches of one city and view."""
     pieces = [(s, t, view) for s, t in zip(sources, tables, strict=True) for view in s.views]
-    labels = np.concatenate([_targets(table, teacher) for _, table, _ in pieces])
+    by_city = [_targets(table, source.city.grid, teacher) for source, table in zip(sources, tables, strict=True)]
+    labels = np.concatenate([t for source, t in zip(sources, by_city, strict=True) for _ in source.views])
     patches, kept, done = None, np.empty(len(labels), np.bool_), 0
     for source, table, view in pieces:
         grid, rows = source.city.grid, slice(done, done + len(table))
@@ -212,7 +208,8 @@ def _move_up(patches: Float, kept: npt.NDArray[np.bool_]) -> Float:
     return patches[: len(rows)]
 
 
-def _targets(table: PatchTable, teacher: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+def _targets(table: PatchTable, grid: Grid, teacher: Path | None) -> npt.NDArray[Any]:
     if teacher is None:
         return code_to_index(table.code)
-    return np.ascontiguousarray(teacher[:, table.row, table.col].T, dtype=np.float32)  # (N, 17)
+    check_grid(teacher, grid.cell_geobox)
+    return np.ascontiguousarray(read_at(teacher, table.row, table.col).T, dtype=np.float32)  # (N, 17)

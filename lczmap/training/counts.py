@@ -62,12 +62,20 @@ class PatchCounts:
 
 
 def count_patches(
-    code: Codes, area: Codes, split: Splits, *, before: Splits, contested: int, areas: Areas, needed: int
+    code: Codes,
+    area: Codes,
+    split: Splits,
+    *,
+    before: Splits,
+    contested: int,
+    areas: Areas,
+    needed: int,
+    is_tested: bool,
 ) -> PatchCounts:
     """Count the patches (N,) of training areas by class and split; `before` are the splits without drops.
 
     `areas` are all training areas, numbered from 1 by `area`; a class with fewer than `needed` of them that hold a
-    cell is trained on only, and named in a warning.
+    cell is all in the split train, and named in a warning. `is_tested`: polygons are kept for the split test.
     """
     drawn = np.bincount(areas.codes, minlength=len(CLASSES) + 1)
     classes = tuple(
@@ -78,7 +86,9 @@ def count_patches(
     notes = [*areas.notes]
     if contested:
         notes.append(f"{contested} cells lie in polygons of different classes: left out")
-    return PatchCounts(classes, dropped, contested, tuple(_warnings(classes, needed)), tuple(notes))
+    if not is_tested:
+        notes.append("no polygon is kept for testing, since the share `test` is 0")
+    return PatchCounts(classes, dropped, contested, tuple(_warnings(classes, needed, is_tested)), tuple(notes))
 
 
 def count_teacher_patches(code: Codes, split: Splits) -> PatchCounts:
@@ -90,19 +100,36 @@ def count_teacher_patches(code: Codes, split: Splits) -> PatchCounts:
     return PatchCounts(classes, {TRAIN: int((split == DROPPED).sum())}, 0, (), ())
 
 
+def no_test_polygon(codes: Codes, needed: int) -> str:
+    """Say that no polygon is in the split test, and what to do; `codes` (A,) are the classes of those with a cell."""
+    drawn = np.bincount(codes, minlength=len(CLASSES) + 1)
+    counted = ", ".join(f"LCZ {c.label}: {drawn[c.code]}" for c in CLASSES if drawn[c.code])
+    return (
+        f"no polygon is in the split test, which shall test the map; expected at least {needed} of one class that hold "
+        f"a map cell, got {counted}: draw more polygons, or set `training.test: 0` (--test 0), which keeps none for "
+        "testing and makes no accuracy report"
+    )
+
+
 def _count_class(lcz: LczClass, drawn: int, area: Codes, split: Splits, before: Splits) -> ClassCounts:
     patches = {s: int((split == s).sum()) for s in SPLITS}
     polygons = {s: int(np.unique(area[before == s]).size) for s in SPLITS[:3]}
     return ClassCounts(lcz.code, lcz.label, lcz.name, patches, polygons, drawn - sum(polygons.values()))
 
 
-def _warnings(classes: tuple[ClassCounts, ...], needed: int) -> Iterator[str]:
+def _warnings(classes: tuple[ClassCounts, ...], needed: int, is_tested: bool) -> Iterator[str]:
     absent = [c.label for c in classes if not sum(c.polygons.values())]
     if absent:
-        yield f"no training area inside the area of interest: LCZ {', '.join(absent)}; the network cannot learn them"
+        yield f"no training area inside the area of interest: LCZ {', '.join(absent)}; nothing teaches or tests them"
     few = [c.label for c in classes if 0 < sum(c.polygons.values()) < needed]
     if few:
-        yield f"fewer than {needed} polygons, used for training only and not tested: LCZ {', '.join(few)}"
+        untested = "; a network that learns from these areas is not tested on them" if is_tested else ""
+        yield f"fewer than {needed} polygons, all in the split train: LCZ {', '.join(few)}{untested}"
+    if is_tested and not any(c.polygons[TEST] for c in classes):
+        yield (
+            "no polygon is in the split test: a network that learns from these areas gets no accuracy report; draw at "
+            f"least {needed} polygons of a class, or set the share `test` to 0"
+        )
     for split, words in ((TRAIN, "learn from"), (VALIDATION, "validate on"), (TEST, "test on")):
         emptied = [c.label for c in classes if c.polygons[split] and not c.patches[split]]
         if emptied:

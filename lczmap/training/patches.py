@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from lczmap.aoi import to_lonlat
-from lczmap.classes import NUM_CLASSES, index_to_code
+from lczmap.classes import NODATA_CODE, NUM_CLASSES, index_to_code
 from lczmap.files import write_json
 from lczmap.grid import PATCH_PX, Grid, aoi_cells, check_patch_px
-from lczmap.raster import read_cells
+from lczmap.raster import check_grid, read_strips
 from lczmap.training.areas import Areas, read_areas
-from lczmap.training.counts import PatchCounts, count_patches, count_teacher_patches
+from lczmap.training.counts import PatchCounts, count_patches, count_teacher_patches, no_test_polygon
 from lczmap.training.splits import (
     DROPPED,
     SPLITS,
+    TEST,
     Half,
     Splits,
     drop_overlapping,
@@ -34,6 +34,7 @@ from lczmap.vector_file import write_layer
 
 TAUGHT_HALF, TESTED_HALF = 1, 2
 """Area numbers in a teacher's table."""
+_STRIP_ROWS = 256  # rows of a teacher's probabilities that are read at once
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,18 @@ def select_patches(
     seed: int,
     patch_px: int = PATCH_PX,
     field: str | None = None,
+    must_test: bool = False,
 ) -> PatchCounts:
     """Write the patches of training areas with their splits (GeoPackage of cell centres), and their counts (JSON).
 
     A cell inside the AOI belongs to the polygon that holds its centre; cells in polygons of different classes are
     left out and counted. Polygons are split (splits.py), `validation` and `test` are their shares; patches of
-    `patch_px` that overlap another split's are kept in the table as `dropped`. ValueError when no cell has a label.
+    `patch_px` that overlap another split's are kept in the table as `dropped`. ValueError when no cell has a label, and
+    where polygons `must_test` and none comes into the split test.
     """
     check_patch_px(patch_px)
+    if must_test and test <= 0:
+        raise ValueError(f"expected a share `test` above 0 where polygons must test, got {test}; set it to 0.25, say")
     areas = read_areas(areas_path, field=field)
     owner, contested = cells_of_areas(areas.to_crs(grid.crs), grid)
     row, col = np.nonzero(owner >= 0)
@@ -88,6 +93,9 @@ def select_patches(
     used = np.unique(polygon)
     split_of = np.full(len(areas.codes), DROPPED, dtype="<U10")
     split_of[used] = split_polygons(areas.codes[used], validation=validation, test=test, seed=seed)
+    needed = needed_polygons(validation=validation, test=test)
+    if must_test and TEST not in split_of:
+        raise ValueError(f"training areas {areas_path}: {no_test_polygon(areas.codes[used], needed)}")
     splits = drop_overlapping(row, col, split_of[polygon], cell_px=grid.cell_px, patch_px=patch_px)
     table = PatchTable(row, col, areas.codes[polygon].astype(np.int64), polygon + 1, splits)
     counts = count_patches(
@@ -97,7 +105,8 @@ def select_patches(
         before=split_of[polygon],
         contested=contested,
         areas=areas,
-        needed=needed_polygons(validation=validation, test=test),
+        needed=needed,
+        is_tested=test > 0,
     )
     _write(out_gpkg, out_json, table, grid, counts)
     return counts
@@ -113,11 +122,9 @@ def select_teacher_patches(
     apart); the cells between are `dropped`. There is no validation split. ValueError for another grid or an empty
     half.
     """
-    probabilities, _ = read_cells(probabilities_path, expected=grid.cell_geobox)
-    if len(probabilities) != NUM_CLASSES:
-        raise ValueError(f"{probabilities_path}: expected {NUM_CLASSES} bands, got {len(probabilities)}")
-    row, col = np.nonzero(np.isfinite(probabilities).all(axis=0))
-    code = index_to_code(probabilities[:, row, col].argmax(axis=0)).astype(np.int64)
+    codes = _teacher_codes(probabilities_path, grid)
+    row, col = np.nonzero(codes != NODATA_CODE)
+    code = codes[row, col].astype(np.int64)
     splits = split_halves(row, col, shape=grid.cells_shape, half=half, gap_cells=gap_m / grid.cell_m)
     area = np.where(splits == "test", TESTED_HALF, TAUGHT_HALF)
     table = PatchTable(row, col, code, area, splits)
@@ -130,6 +137,21 @@ def select_teacher_patches(
     counts = count_teacher_patches(code, splits)
     _write(out_gpkg, out_json, table, grid, counts)
     return counts
+
+
+def _teacher_codes(path: Path, grid: Grid) -> npt.NDArray[np.uint8]:
+    """Return the most probable class (rows, cols) of a teacher, 0 where a probability is missing."""
+    codes = np.full(grid.cells_shape, NODATA_CODE, np.uint8)
+    check_grid(path, grid.cell_geobox)
+    top = 0
+    for strip in read_strips(path, _STRIP_ROWS):  # (17, y, x)
+        if len(strip) != NUM_CLASSES:
+            raise ValueError(f"{path}: expected {NUM_CLASSES} bands, got {len(strip)}")
+        rows = slice(top, top + strip.shape[1])
+        known = np.isfinite(strip).all(axis=0)
+        codes[rows][known] = index_to_code(strip.argmax(axis=0)[known])
+        top = rows.stop
+    return codes
 
 
 def cells_of_areas(areas: Areas, grid: Grid) -> tuple[npt.NDArray[np.int64], int]:
@@ -152,6 +174,8 @@ def cells_of_areas(areas: Areas, grid: Grid) -> tuple[npt.NDArray[np.int64], int
 
 def read_patch_table(path: Path, *, shape: tuple[int, int]) -> PatchTable:
     """Read what `select_patches` wrote; `shape` is the map's rows and columns. ValueError for anything else."""
+    import pyogrio  # brings pandas and geopandas, half a second that only reading is worth
+
     try:
         meta, _, _, columns = pyogrio.raw.read(path, read_geometry=False)
     except pyogrio.errors.DataSourceError as error:

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from lczmap.grid import PATCH_PX
 
@@ -88,5 +87,7 @@ def split_halves(row: Index, col: Index, *, shape: tuple[int, int], half: Half, 
 
 def _within(flag: npt.NDArray[np.bool_], distance: int) -> npt.NDArray[np.bool_]:
     """Return True where a True cell lies within `distance` cells along both axes."""
+    from scipy import ndimage  # a third of a second that reading splits is not worth
+
     grown: npt.NDArray[np.bool_] = ndimage.maximum_filter(flag, size=2 * distance + 1, mode="constant", cval=False)
     return grown

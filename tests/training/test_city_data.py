@@ -7,9 +7,9 @@ import pytest
 from tiny_city import CHANNELS, STATE, cell_box, city_grid, write_stacks
 
 from lczmap.grid import HALO_PX, tiles
-from lczmap.raster import read_stack, write_stack
+from lczmap.raster import read_stack, write_cells, write_stack
 from lczmap.training.city_data import CityPatches, TrainingData, read_training_data
-from lczmap.training.patches import select_patches
+from lczmap.training.patches import read_patch_table, select_patches
 from lczmap.views import combine
 
 VIEWS = combine(["s1.tif", "s2.tif"])
@@ -75,6 +75,21 @@ def test_inputs_and_width_of_a_patch_can_be_chosen(city: CityPatches) -> None:
         read(city, channels=("VV_lee", "B2"), views=combine(["s2.tif"]))
     with pytest.raises(ValueError, match="unknown channel 'B99'"):
         read(city, channels=("B99",))
+
+
+def test_soft_labels_are_the_teachers_probabilities_of_each_patch(city: CityPatches, tmp_path: Path) -> None:
+    shape = city.grid.cells_shape
+    teacher = np.random.default_rng(0).random((17, *shape)).astype(np.float32)
+    names = [str(band) for band in range(17)]
+    write_cells(tmp_path / "t.tif", teacher, city.grid.cell_geobox, names=names, nodata=np.nan)
+    views = [*combine(["s1.tif", "s2.tif"]), *combine(["s2.tif"])]
+    found = read(city, views=views, channels=("B2",), teacher_probabilities=tmp_path / "t.tif").train
+    table = read_patch_table(city.patches_gpkg, shape=shape)
+    kept = (table.row != 2) | (table.col != 2)  # in the hole of the stacks
+    np.testing.assert_array_equal(found.targets, teacher[:, table.row[kept], table.col[kept]].T)
+    write_cells(tmp_path / "small.tif", teacher[:, :5], city.grid.cell_geobox[:5, :], names=names, nodata=np.nan)
+    with pytest.raises(ValueError, match=r"small\.tif: expected the grid"):
+        read(city, channels=("B2",), teacher_probabilities=tmp_path / "small.tif")
 
 
 def test_cities_must_be_alike(city: CityPatches, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 import shapely
 from odc.geo.geobox import GeoBox
 from tiny_city import NORTH, WEST, cell_box, city_grid
+from typer.testing import CliRunner
 
+from lczmap.cli import app
 from lczmap.grid import Grid
 from lczmap.raster import write_cells
 from lczmap.training.areas import Areas
@@ -76,9 +79,48 @@ def test_table_and_counts_agree_with_the_polygons(
     assert counts.classes[7].polygons_without_cell == 1
     assert any("fewer than 3 polygons" in w and "LCZ G" in w for w in counts.warnings)
     assert any("no training area" in w and "8" in w for w in counts.warnings)
+    assert not any("no polygon is in the split test" in w for w in counts.warnings)
     stored = json.loads((tmp_path / "p.json").read_text())
     assert stored["total"] == {"train": 14, "validation": 4, "test": 4, "dropped": 0}
     assert "LCZ 6  Open lowrise" in capsys.readouterr().out
+
+
+def test_areas_that_leave_no_polygon_to_test_are_named_before_a_training(grid: Grid, tmp_path: Path) -> None:
+    drawn = [(code, cell_box(5, col, 2, 2)) for code, col in ((6, 2), (6, 12), (8, 22))]
+    labels = write_areas(tmp_path / "a.gpkg", *drawn)
+    counts = select_patches(grid, labels, tmp_path / "p.gpkg", tmp_path / "p.json", **HALF_AND_HALF)
+    (few,) = (w for w in counts.warnings if "fewer than 3 polygons" in w)
+    assert "all in the split train: LCZ 6, 8; a network that learns from these areas is not tested on them" in few
+    (untested,) = (w for w in counts.warnings if "no polygon is in the split test" in w)
+    assert "gets no accuracy report; draw at least 3 polygons of a class, or set the share `test` to 0" in untested
+
+
+def test_areas_that_must_test_and_cannot_stop_with_counts_and_remedies(grid: Grid, tmp_path: Path) -> None:
+    drawn = [(code, cell_box(5, col, 2, 2)) for code, col in ((6, 2), (6, 12), (17, 22))]
+    labels = write_areas(tmp_path / "a.gpkg", *drawn)
+    out = (tmp_path / "p.gpkg", tmp_path / "p.json")
+    with pytest.raises(ValueError, match="no polygon is in the split test") as refusal:
+        select_patches(grid, labels, *out, **HALF_AND_HALF, must_test=True)
+    said = str(refusal.value)
+    assert said.startswith(f"training areas {labels}: ")
+    assert "LCZ 6: 2, LCZ G: 1" in said and "expected at least 3 of one class" in said
+    assert "draw more polygons, or set `training.test: 0` (--test 0)" in said
+    (tmp_path / "grid.json").write_text(grid.to_json())
+    asked = ["select-patches", *map(str, (tmp_path / "grid.json", labels, *out)), "--must-test"]
+    assert "no polygon is in the split test" in str(CliRunner().invoke(app, asked).exception)
+    assert not any(path.exists() for path in out)
+    select_patches(grid, labels, *out, validation=0.0, test=0.25, seed=47, must_test=True)  # two of class 6 suffice
+    with pytest.raises(ValueError, match="share `test` above 0 where polygons must test, got 0"):
+        select_patches(grid, labels, *out, validation=0.15, test=0, seed=47, must_test=True)
+
+
+def test_keeping_no_polygon_for_the_test_is_a_choice_and_no_warning(grid: Grid, tmp_path: Path) -> None:
+    drawn = [(6, cell_box(5, 2, 2, 2)), *((8, cell_box(15, col, 2, 2)) for col in (2, 12))]
+    labels = write_areas(tmp_path / "a.gpkg", *drawn)
+    counts = select_patches(grid, labels, tmp_path / "p.gpkg", tmp_path / "p.json", validation=0.25, test=0, seed=47)
+    assert not any("test" in w.replace("nothing teaches or tests them", "") for w in counts.warnings)
+    assert any("fewer than 2 polygons, all in the split train: LCZ 6" in w for w in counts.warnings)
+    assert any("no polygon is kept for testing, since the share `test` is 0" in note for note in counts.notes)
 
 
 def test_points_lie_on_cell_centres(grid: Grid, tmp_path: Path) -> None:
@@ -164,3 +206,22 @@ def test_teacher_on_another_grid_or_without_a_half_is_refused(grid: Grid, tmp_pa
     path = teacher_map(tmp_path / "t.tif", grid, codes)
     with pytest.raises(ValueError, match="no cell to train on with the east half taught and a gap of 9000 m"):
         select_teacher_patches(grid, path, *out, half="east", gap_m=9000)
+
+
+def test_memory_holds_a_strip_of_the_teachers_map(tmp_path: Path) -> None:
+    tall = Grid(
+        "EPSG:32633", WEST, NORTH, 2000, 20_480, 10, 320, shapely.box(WEST, NORTH - 204_800, WEST + 20_000, NORTH)
+    )
+    probabilities = np.full((17, 2048, 200), np.nan, np.float32)
+    probabilities[:, ::512] = 0.1 / 16
+    probabilities[5, ::512] = 0.9
+    path = tmp_path / "t.tif"
+    write_cells(path, probabilities, tall.cell_geobox, names=[str(i) for i in range(17)], nodata=np.nan)
+    raster_bytes = probabilities.nbytes
+    del probabilities
+    tracemalloc.start()
+    counts = select_teacher_patches(tall, path, tmp_path / "p.gpkg", tmp_path / "p.json", half="west")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert counts.classes[5].patches["test"] == 400
+    assert peak < raster_bytes / 2
