@@ -19,10 +19,10 @@ _HEAD = """# Commands
 Written by `python -m lczmap.clidocs`. The workflow calls most of these itself, one verb for each rule of the same name;
 `lczmap VERB --help` lists every argument and option.
 
-Exit codes: 0 all went well; 1 something was wrong with the input, the data or the installation, and the last line of
-standard error says what and what to do (`LCZMAP_TRACEBACK=1` adds where in the code); 2 the command itself was
-mistyped. A command that fails leaves no half-written file under a final name. Snakemake ends with 1 when
-a job failed.
+Exit codes: 0 all went well; 1 something was wrong with the input, the data, the disk or the installation, and the last
+line of standard error says what and what to do (`LCZMAP_TRACEBACK=1` adds where in the code; nothing is said where the
+reader of the output went away, as in `lczmap info lcz.tif | head -1`); 2 the command itself was mistyped. A command
+that fails leaves no half-written file under a final name. Snakemake ends with 1 when a job failed.
 """
 _EXAMPLE = "Example: "
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -186,6 +188,11 @@ def tiles(grid: Grid) -> tuple[Tile, ...]:
         for row in range(0, grid.height, grid.tile_px)
         for col in range(0, grid.width, grid.tile_px)
     )
+
+
+def stack_paths(folder: Path, grid: Grid, names: Iterable[str]) -> list[Path]:
+    """Return the stacks of these names (s1.tif, s2.tif …) of all tiles, in the tiles' folder."""
+    return [folder / tile.name / name for name in names for tile in tiles(grid)]
 
 
 def tile(grid: Grid, name: str) -> Tile:

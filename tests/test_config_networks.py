@@ -8,6 +8,7 @@ from lczmap.channels import INPUTS, channel_sensor
 from lczmap.config import Config, check_apart
 from lczmap.config.parts import ARCHITECTURES, ENSEMBLE, PRETRAINED, WITHOUT_PRIOR
 from lczmap.config.recipes import check_recipes
+from lczmap.config.untested import untested
 from lczmap.configfiles import load_configs
 from lczmap.models.cards import PUBLISHED
 from lczmap.models.registry import list_models
@@ -139,6 +140,10 @@ LEFT_OUT = "city: a\ntraining: {cities: others}\n"
         ("city: b\nsentinel1: {channels: grd4}", r"expected the same `sentinel1\.channels`, got so2sat8 and grd4"),
         ("city: b\nsentinel1: {use: off}", "see Sentinel-1 and those of b do not"),
         (
+            "city: b\ncompare: [gul_s2]\ntraining: {labels: teacher, teacher: gul_s2}",
+            "from b, whose patches a teacher labels: set its `training.labels: areas`",
+        ),
+        (
             "city: b\nmodel: {name: gul_s2}\nsentinel2: {source: gcs}\nsentinel1: {use: off}",
             "b, which has no training areas",
         ),
@@ -172,16 +177,88 @@ def test_a_city_does_not_learn_from_its_own_ground_under_another_name(tmp_path: 
     check_apart(configs(1, 1, name="gul_s2"), lambda *_: True)  # nothing is learned
 
 
-def test_all_polygons_test_a_network_only_where_it_is_known_what_taught_it(tmp_path: Path) -> None:
+READY = "{name: exvit, checkpoint: x.safetensors}"
+JOINED_PUBLIC = "model: {name: ensemble, members: [sen2lcz, gul_s2]}\ncompare: [sen2lcz, gul_s2]"
+TAUGHT = "training: {labels: teacher, teacher: gul_s2}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "split"),
+    [
+        ("model: {name: gul_s2}\ncompare: [sen2lcz]", "all"),
+        ("model: {name: gul_s1}", "all"),  # fitted to the city's pixels, without labels
+        ("model: {name: sen2lcz, adapt: {batch_norm: true, prior: em}}", "all"),
+        (JOINED_PUBLIC, "all"),
+        ("model: {name: eb_cnn}", "test"),
+        ("model: {name: gul_s2}\ncompare: [eb_cnn]", "test"),  # on the same polygons as the one that learned
+        (JOINED, "test"),
+        ("model: {name: gul_s2}\ncompare: [wudapt_rf]", "test"),
+        (f"model: {READY}", "test"),  # it may have learned from these very areas
+        (f"model: {{name: gul_s2}}\ncompare: [{READY}]", "test"),
+        (f"compare: [{READY}, gul_s2]\nmodel: {{name: ensemble, members: [exvit, gul_s2]}}", "test"),
+        (TAUGHT + "model: {name: eb_cnn}\ncompare: [gul_s2]", "all"),
+        (f"training: {{labels: teacher, teacher: exvit}}\nmodel: {{name: eb_cnn}}\ncompare: [{READY}]", "test"),
+    ],
+)
+def test_all_areas_test_the_map_only_where_no_network_can_have_learned_from_them(
+    tmp_path: Path, text: str, split: str
+) -> None:
+    assert one(tmp_path, text).tested_split == split
+
+
+def test_all_areas_test_a_city_that_is_left_out(tmp_path: Path) -> None:
     text = LEFT_OUT + (
-        "model: {name: eb_cnn}\ncompare: [gul_s2, {name: exvit, checkpoint: x.safetensors}, "
-        "{id: known, name: ensemble, members: [eb_cnn, gul_s2]}, {name: ensemble, members: [gul_s2, exvit]}]\n"
+        "model: {name: eb_cnn}\ncompare: [gul_s2, {id: known, name: ensemble, members: [eb_cnn, gul_s2]}]\n"
     )
-    config = load(tmp_path, text, "city: b")[0]
-    assert [config.learns_elsewhere(m) for m in config.models] == [True, True, False, True, False]
-    assert [config.is_public(m) for m in config.models] == [False, True, False, True, True]
-    config = one(tmp_path, text.replace("cities: others", "cities: own"))
-    assert not any(config.learns_elsewhere(m) for m in config.models)
+    left_out, other = load(tmp_path, text, "city: b")
+    assert (left_out.tested_split, other.tested_split) == ("all", "test")
+    assert [left_out.is_public(m) for m in left_out.models] == [False, True, True]
+    # of a ready network it is not known where it learned; all are tested where it may be
+    ready = load(tmp_path, text.replace("compare: [", f"compare: [{READY}, "), "city: b")[0]
+    assert ready.tested_split == "test"
+
+
+def test_a_city_has_areas_whether_or_not_a_network_learns_from_them(tmp_path: Path) -> None:
+    real = "aoi: {bbox: [-9.25, 38.65, -9.05, 38.85]}\nsentinel2: {source: gcs}\nsentinel1: {use: off}\n"
+    taught = "compare: [gul_s2]\ntraining: {labels: teacher, teacher: gul_s2, areas: a.kml}\n"
+    assert one(tmp_path, real + taught).has_labels
+    assert not one(tmp_path, real + taught.replace(", areas: a.kml", "")).has_labels
+    assert one(tmp_path, real + "model: {name: gul_s2}\ntraining: {areas: a.kml}").has_labels
+    assert not one(tmp_path, real + "model: {name: gul_s2}").has_labels
+    assert one(tmp_path, TAUGHT + "compare: [gul_s2]").has_labels  # the simulated city brings its own
+
+
+UNTESTED = "training: {test: 0}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "tested"),
+    [
+        ("model: {name: wudapt_rf}", True),
+        (UNTESTED + "model: {name: wudapt_rf}", False),
+        (UNTESTED + "model: {name: gul_s2}\ncompare: [eb_cnn]", False),
+        (UNTESTED + f"model: {READY}", False),
+        (UNTESTED + "model: {name: gul_s2}", True),  # all areas test: nothing learned from them
+        (TAUGHT.replace("}", ", test: 0}") + "model: {name: eb_cnn}\ncompare: [gul_s2]", True),
+        ("aoi: {bbox: [-9.25, 38.65, -9.05, 38.85]}\nsentinel2: {source: gcs}\nmodel: {name: gul_s2}", False),
+    ],
+)
+def test_areas_test_a_map_unless_all_of_them_teach(tmp_path: Path, text: str, tested: bool) -> None:
+    assert one(tmp_path, text).areas_test == tested
+
+
+def test_a_run_without_a_test_says_why_and_how_to_get_one(tmp_path: Path) -> None:
+    own = untested(one(tmp_path, UNTESTED + "model: {name: wudapt_rf}"))
+    assert own is not None and own.startswith("Every training area was used for training or validation (`training.test")
+    assert "`training.test` above 0" in own and "`lczmap sample`" in own
+    all_taught = untested(one(tmp_path, UNTESTED.replace("}", ", validation: 0}") + "model: {name: wudapt_rf}"))
+    assert all_taught is not None and all_taught.startswith("Every training area was used for training (`training.")
+    ready = untested(one(tmp_path, UNTESTED + f"model: {READY}"))
+    assert ready is not None and ready.startswith("No training area was kept for testing (`training.test: 0`), and a ")
+    assert untested(one(tmp_path, "model: {name: wudapt_rf}")) is None
+    assert untested(one(tmp_path, UNTESTED + "model: {name: gul_s2}")) is None
+    unlabelled = "aoi: {bbox: [-9.25, 38.65, -9.05, 38.85]}\nsentinel2: {source: gcs}\nmodel: {name: gul_s2}\n"
+    assert untested(one(tmp_path, unlabelled + UNTESTED)) is None
 
 
 def test_the_configuration_knows_all_networks_and_what_their_authors_say() -> None:

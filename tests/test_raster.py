@@ -118,6 +118,20 @@ def test_a_window_of_a_stack_is_the_stacks_window(tmp_path: Path) -> None:
     assert part.geobox == geobox(6, 10)[1:3, 4:7]
 
 
+def test_windows_of_a_stack_come_from_one_open_file_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, windows = tmp_path / "s.tif", [(slice(row, row + 2), slice(0, 3)) for row in range(4)]
+    opened: list[object] = []
+    really = rasterio.open
+    monkeypatch.setattr(rasterio, "open", lambda *args, **options: opened.append(args) or really(*args, **options))
+    for value in (1, 2):
+        write_stack(path, Stack(np.full((1, 6, 10), value, np.float32), ("VV",), geobox(6, 10)))
+        opened.clear()
+        assert {float(read_stack(path, window=window).pixels.mean()) for window in windows} == {value}
+        assert len(opened) == 1
+
+
 def test_the_class_map_is_a_valid_cog_with_colours_and_names(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).integers(0, 18, (700, 900)).astype(np.uint8)
     path = tmp_path / "lcz.tif"

@@ -59,8 +59,12 @@ start: 2024-05-01
 end: 2024-09-30
 simulation: {seed: 1, size_m: 4000}
 map: {tile_px: 200}
-model: {name: bp_lcz_eb_cnn, preset: demo, options: {epochs: 2}}
+model:
+  name: bp_lcz_eb_cnn
+  preset: demo
+  options: {epochs: 2, network: {widths: [4, 8], blocks: [1, 1], width: 16}}
 compare: [wudapt_rf]
+accuracy: {bootstraps: 5}
 """
 
 
@@ -115,6 +119,10 @@ def test_the_run_is_recorded(finished: Path) -> None:
     assert all(len(n["sha256"]) == 64 for n in record["networks"])
     assert "imulat" in record["attribution"]
     assert {s["sensor"] for s in record["scenes"]} == {"sentinel-1", "sentinel-2"}
+    used = [s for s in record["scenes"] if s["used"]]
+    assert sum(s["sensor"] == "sentinel-1" for s in used) == 1  # `dates: single`
+    item = json.loads((run_folder(finished) / "exports" / "stac_item.json").read_text())
+    assert sorted(item["properties"]["lczmap:scenes"]) == sorted(s["id"] for s in used)
 
 
 def test_the_compared_network_has_its_own_map_and_accuracy(finished: Path) -> None:

@@ -71,6 +71,70 @@ def test_all_polygons_are_drawn_for_a_network_that_learned_elsewhere(said: str) 
     assert f"--map results/a/{PERIOD}/lcz.tif --split all" in left_out and "--retrain" not in left_out
 
 
+LABELLED = """
+city: public
+sentinel1: {use: off}
+model: {name: gul_s2}
+compare: [sen2lcz]
+---
+city: mixed
+sentinel1: {use: off}
+model: {name: gul_s2}
+compare: [wudapt_rf, {name: ensemble, members: [gul_s2, wudapt_rf]}]
+---
+city: taught
+sentinel1: {use: off}
+training: {labels: teacher, teacher: gul_s2, field: my class}
+model: {name: eb_cnn}
+compare: [gul_s2, wudapt_rf]
+"""
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A dry run of three cities with areas: nothing learns from them, one network does, a teacher labels instead."""
+    folder = tmp_path_factory.mktemp("labelled")
+    files = [city_file(folder, part, f"{number}.yaml") for number, part in enumerate(LABELLED.split("---"))]
+    return succeeded(snakemake(folder, "-n", "--printshellcmds", "--configfile", *files))
+
+
+def split_and_table(said: str, place: str) -> list[str]:
+    """The table and the split that the two rules on a map's accuracy take."""
+    found = []
+    for verb, name in (("assess-map", "accuracy.json"), ("bootstrap-accuracy", "bootstraps.json")):
+        words = command(said, verb, f" results/{place}/{name}").split()
+        found += [words[words.index("--split") + 1], *(Path(w).name for w in words if w.endswith("gpkg"))]
+    return found
+
+
+def test_all_areas_test_the_maps_of_public_networks(labelled: str) -> None:
+    for place in (f"public/{PERIOD}", f"public/{PERIOD}/models/sen2lcz"):
+        assert split_and_table(labelled, place) == ["all", "patches.gpkg"] * 2
+    assert f"results/public/{PERIOD}/area_quality.json" in command(labelled, "check-areas", "results/public/")
+
+
+def test_networks_are_tested_on_the_same_polygons_as_the_one_that_learned(labelled: str) -> None:
+    for place in (f"mixed/{PERIOD}", f"mixed/{PERIOD}/models/ensemble"):
+        assert split_and_table(labelled, place) == ["test", "patches.gpkg"] * 2
+    assert "--split test" in command(labelled, "assess-map", f"results/mixed/{PERIOD}/models/wudapt_rf/accuracy.json")
+
+
+def test_all_areas_test_the_maps_of_a_teacher_and_its_students(labelled: str) -> None:
+    for place in (f"taught/{PERIOD}", *(f"taught/{PERIOD}/models/{name}" for name in ("gul_s2", "wudapt_rf"))):
+        assert split_and_table(labelled, place) == ["all", "reference.gpkg"] * 2
+    reference = command(labelled, "select-patches", f"results/taught/{PERIOD}/reference.gpkg")
+    assert "resources/simulation/taught/training_areas.kml" in reference and "--field 'my class'" in reference
+    taught = command(labelled, "select-patches", f"results/taught/{PERIOD}/patches.gpkg")
+    assert f"models/gul_s2/probabilities.tif results/taught/{PERIOD}/patches.gpkg" in taught
+    assert "--teacher-half" in taught
+    learned = command(labelled, "train-model", f"results/taught/{PERIOD}/models/wudapt_rf/checkpoint.safetensors")
+    assert f"results/taught/{PERIOD}/patches.gpkg" in learned and "reference" not in learned
+    checked = command(labelled, "check-areas", f"results/taught/{PERIOD}/area_quality.json")
+    assert "resources/simulation/taught/training_areas.kml" in checked
+    agreement = command(labelled, "assess-agreement", f" results/taught/{PERIOD}/agreement.json")
+    assert f"results/taught/{PERIOD}/patches.gpkg" in agreement
+
+
 def test_three_pictures_are_drawn_from_the_two_reports(tmp_path: Path) -> None:
     confusions = np.random.default_rng(0).integers(0, 9, (5, 17, 17))
     labels = [*map(str, range(1, 11)), *"ABCDEFG"]

@@ -1,6 +1,7 @@
 """What the workflow does with several networks: wide patches, ensembles, adaptation, explanation, other cities."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,8 @@ def test_the_adapted_network_maps_and_is_recorded(mapped: Path) -> None:
     assert adapted["metadata"]["adaptation"]["batch_norm"] is True
     networks = json.loads((mapped / "run.json").read_text())["networks"]
     assert networks[2]["sha256"] == adapted["weights_sha256"]
+    assert [one["key"] for one in networks] == ["ensemble", "bp_lcz_eb_cnn", "rsnnet"]
+    assert [one["key"] for one in networks[0]["members"]] == ["bp_lcz_eb_cnn", "rsnnet"]
 
 
 def test_the_explanation_has_a_band_per_group_where_the_map_has_a_class(mapped: Path) -> None:
@@ -82,6 +85,43 @@ def command(said: str, verb: str, output: str) -> str:
     found = [line for line in said.splitlines() if f"lczmap {verb} " in line and output in line]
     assert len(found) == 1, found
     return found[0]
+
+
+SEEN = """
+city: a
+simulation: {seed: 1}
+map: {tile_px: 600}
+sentinel2: {season: four}
+model: {name: gul_s1}
+compare: [gul_s2]
+---
+city: b
+simulation: {seed: 2}
+model: {name: gul_s2}
+---
+city: c
+simulation: {seed: 3}
+model: {name: gul_s1}
+"""
+
+
+def test_the_record_reads_the_stacks_of_all_tiles_and_views_that_a_network_sees(tmp_path: Path) -> None:
+    said = dry_run(tmp_path, SEEN)
+    recorded = command(said, "record-run", f"results/a/{PERIOD}/run.json")
+    views = ["s1.tif", *(f"s2_{season}.tif" for season in ("spring", "summer", "autumn", "winter"))]
+    assert f"--grid results/a/grid.json --tiles results/a/{PERIOD}/tiles " in recorded
+    assert [part for part in recorded.split() if part.endswith(".tif") and "/" not in part] == views
+    assert all(f"results/a/{PERIOD}/tiles/r001c001/{view}" in said for view in views)  # inputs of the job
+    optical = command(said, "record-run", f"results/b/{PERIOD}/run.json")
+    assert "s2.tif" in optical and "s1.tif" not in optical
+    radar = command(said, "record-run", f"results/c/{PERIOD}/run.json")  # with the picture's
+    assert "--stack s1.tif --stack s2.tif" in radar
+
+
+def test_commands_about_all_tiles_do_not_grow_with_the_city(tmp_path: Path) -> None:
+    said = dry_run(tmp_path, SEEN.partition("---")[0].replace("tile_px: 600", "tile_px: 100"))
+    for verb, output in (("record-run", "run.json"), ("write-report", "report.html")):
+        assert "r001c001" not in command(said, verb, f"results/a/{PERIOD}/{output}")
 
 
 OTHERS = """
@@ -111,6 +151,19 @@ def test_a_left_out_city_learns_from_the_others_and_all_its_polygons_test(tmp_pa
     assert "results/a/grid.json" not in training
     assert "--split all" in command(said, "assess-map", f"results/a/{PERIOD}/accuracy.json")
     assert "--split test" in command(said, "assess-map", f"results/b/{PERIOD}/accuracy.json")
+    measured = command(said, "assess-map", f"results/b/{PERIOD}/accuracy.json")
+    assert f" results/b/{PERIOD}/lcz.tif " in measured
+    assert f"--filtered results/b/{PERIOD}/lcz_filtered.tif " in measured
+
+
+def test_another_map_is_compared_with_the_map_that_its_section_names(tmp_path: Path) -> None:
+    other = tmp_path / "global.tif"
+    other.touch()
+    maps = f"{{name: plain, path: {other}}}, {{name: smooth, path: {other}, against: lcz_filtered}}"
+    said = dry_run(tmp_path, f"city: demo\nmap: {{tile_px: 2000}}\nmodel: {{name: gul_s2}}\nother_maps: [{maps}]\n")
+    for name, ours in (("plain", "lcz.tif"), ("smooth", "lcz_filtered.tif")):
+        said_of = command(said, "compare-maps", f"other_maps/{name}/agreement.json")
+        assert f"compare-maps results/demo/{PERIOD}/{ours} {other} " in said_of
 
 
 def test_a_city_that_would_learn_from_its_own_ground_is_refused(tmp_path: Path) -> None:
@@ -145,7 +198,8 @@ compare:
 """
 
 
-def test_both_networks_of_the_gul_product_map_a_city_together(real_data: Path, tmp_path: Path) -> None:
+def test_both_networks_of_the_gul_product_map_a_city_together(real_data: Path, mapped: Path, tmp_path: Path) -> None:
+    shutil.copytree(mapped.parents[2] / "resources", tmp_path / "resources")  # the same simulated scenes
     folder = real_data / "pretrained" / "gul"
     s1, s2 = (next(folder.glob(f"{sensor}_*.h5")) for sensor in ("S1", "S2"))
     city = city_file(tmp_path, GUL.format(s1=s1, s2=s2))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lczmap.cli.app import GridFile, PatchPx, Seed, app, read_grid, read_options
+from lczmap.cli.app import GridFile, Palette, PatchPx, Seed, app, read_grid, read_options
 
 
 @app.command()
@@ -39,7 +39,7 @@ def bootstrap_accuracy(
     count: Annotated[int, typer.Option(help="how often", min=1)] = 25,
     lcz: Annotated[Path | None, typer.Option("--map", help="lcz.tif: resample the polygons that test it")] = None,
     split: Annotated[
-        Literal["test", "all"], typer.Option(help="with --map: polygons; `all`: of a network taught elsewhere")
+        Literal["test", "all"], typer.Option(help="with --map: polygons; `all`: where no network learned from them")
     ] = "test",
     retrain: Annotated[
         Path | None, typer.Option(help="folder of the tiles' stacks: train a random forest anew each time")
@@ -97,6 +97,7 @@ def draw_accuracy(
     confusion: Annotated[Path, typer.Argument(help="confusion.png to write: mean confusion matrix")],
     calibration: Annotated[Path, typer.Argument(help="calibration.png to write: reliability diagram")],
     title: Annotated[str, typer.Option(help="title of the pictures")] = "",
+    palette: Palette = "official",
 ) -> None:
     """Draw the accuracy report: box plot, confusion matrix, calibration.
 
@@ -104,4 +105,4 @@ def draw_accuracy(
     """
     from lczmap.evaluation.accuracy_figures import draw_accuracy as draw
 
-    draw(accuracy, bootstraps, boxes, confusion, calibration, title=title)
+    draw(accuracy, bootstraps, boxes, confusion, calibration, title=title, palette=palette)

@@ -25,6 +25,9 @@ def select_patches(
     ] = None,
     gap: Annotated[int, typer.Option(help="metres between taught and tested cells")] = 320,
     patch_px: PatchPx = 32,
+    must_test: Annotated[
+        bool, typer.Option("--must-test", help="stop where no polygon is left for the accuracy report")
+    ] = False,
 ) -> None:
     """Choose the patches of the training areas and split them by polygon.
 
@@ -46,6 +49,7 @@ def select_patches(
             test=test,
             seed=seed,
             patch_px=patch_px,
+            must_test=must_test,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lczmap.cli.app import Out, app
+from lczmap.cli.app import Out, app, read_grid
 
 
 @app.command()
@@ -19,12 +19,20 @@ def write_report(
     made: Annotated[
         list[Path] | None, typer.Option(help="file of this run; all others in the folder are hidden")
     ] = None,
+    stack: Annotated[
+        list[str] | None, typer.Option(help="with --made: file name of a stack of each tile, such as s2_summer.tif")
+    ] = None,
 ) -> None:
     """Write the report of a city as one HTML page that works offline.
 
     Example: lczmap write-report results/berlin/2024-05-01_2024-09-30 report.html
     """
+    from lczmap.grid import stack_paths
     from lczmap.report.page import write_report as write
 
+    shown = None
+    if made:
+        grid = read_grid(folder.resolve().parent / "grid.json")
+        shown = [*made, *stack_paths(folder / "tiles", grid, stack or [])]
     measured = benchmarks or folder.resolve().parent.parent.parent / "benchmarks"
-    write(folder, page, benchmarks=measured, checkpoints=checkpoint or [], made=made or None)
+    write(folder, page, benchmarks=measured, checkpoints=checkpoint or [], made=shown)

@@ -50,7 +50,7 @@ def info(lcz: Annotated[Path, typer.Argument(help="an LCZ map of any origin")], 
 
 @app.command()
 def compare_maps(
-    ours: Annotated[Path, typer.Argument(help="lcz.tif")],
+    ours: Annotated[Path, typer.Argument(help="lcz.tif; lcz_filtered.tif where the other map is filtered")],
     other: Annotated[Path, typer.Argument(help="another LCZ map: codes 1..17 or 101..107, any CRS and pixel size")],
     agreement: Out,
     difference: Annotated[Path, typer.Argument(help="raster to write: where the two differ")],
@@ -62,7 +62,8 @@ def compare_maps(
 ) -> None:
     """Measure how far two LCZ maps agree, and show where they differ.
 
-    Example: lczmap compare-maps lcz.tif global.tif agreement.json difference.tif other.tif --picture difference.png
+    Example: lczmap compare-maps lcz_filtered.tif lcz_filter_v3.tif agreement.json difference.tif other.tif
+    --picture difference.png
     """
     from lczmap.evaluation.map_agreement import compare_maps as compare
     from lczmap.evaluation.map_figures import draw_comparison

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lczmap.cli.app import Out, ScenesFile, Seed, app
+from lczmap.cli.app import Out, ScenesFile, Seed, app, read_grid
 
 
 @app.command()
@@ -17,18 +17,19 @@ def assess_map(
     probabilities: Annotated[Path, typer.Argument(help="probabilities.tif")],
     patches: Annotated[Path, typer.Argument(help="patches.gpkg")],
     accuracy: Out,
+    filtered: Annotated[Path | None, typer.Option(help="lcz_filtered.tif, measured on the same cells")] = None,
     seed: Seed = 47,
     split: Annotated[
-        Literal["test", "all"], typer.Option(help="`all`: every polygon, of a network that learned from other cities")
+        Literal["test", "all"], typer.Option(help="`all`: every polygon, where no network learned from them")
     ] = "test",
 ) -> None:
-    """Measure the map on the test polygons, or on all.
+    """Measure the map, and its filtered form, on the test polygons, or on all.
 
-    Example: lczmap assess-map lcz.tif probabilities.tif patches.gpkg accuracy.json
+    Example: lczmap assess-map lcz.tif probabilities.tif patches.gpkg accuracy.json --filtered lcz_filtered.tif
     """
     from lczmap.evaluation.accuracy import assess_map as assess
 
-    assess(lcz, probabilities, patches, accuracy, split=split, seed=seed)
+    assess(lcz, probabilities, patches, accuracy, filtered_path=filtered, split=split, seed=seed)
 
 
 @app.command()
@@ -95,18 +96,23 @@ def record_run(
     checkpoints: Annotated[list[Path], typer.Argument(help="checkpoints of all networks")],
     config: Annotated[str, typer.Option(help="the run's configuration, as JSON")],
     shifts: Annotated[Path, typer.Option(help="coregistration.json")],
+    grid: Annotated[Path, typer.Option(help="grid.json")],
+    tiles: Annotated[Path, typer.Option(help="folder of the tiles' stacks")],
+    stack: Annotated[list[str], typer.Option(help="file name of a stack of each tile, such as s1.tif, s2_summer.tif")],
 ) -> None:
     """Write down what the run was made of.
 
     Example: lczmap record-run scenes.json lcz.tif run.json checkpoint.safetensors --config '{}'
-        --shifts coregistration.json
+        --shifts coregistration.json --grid grid.json --tiles tiles --stack s1.tif --stack s2.tif
     """
     from lczmap.files import sha256, write_json
+    from lczmap.grid import stack_paths
     from lczmap.provenance import MAP_FACTS, run_record
     from lczmap.raster import read_tags
 
     measured = json.loads(shifts.read_text())
-    content = run_record(json.loads(config), json.loads(scenes.read_text()), measured, checkpoints)
+    paths = stack_paths(tiles, read_grid(grid), stack)
+    content = run_record(json.loads(config), json.loads(scenes.read_text()), measured, checkpoints, paths)
     facts = {key.removeprefix("LCZMAP_").lower(): value for key, value in read_tags(lcz).items() if key in MAP_FACTS}
     write_json(record, content | facts | {"lcz_sha256": sha256(lcz)})
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lczmap.cli.app import Out, Seed, app, read_options
+from lczmap.cli.app import Out, Palette, Seed, app, read_options
 
 TableName = Annotated[str, typer.Argument(help="a table; `list-reproductions` names them")]
 Result = Annotated[Path, typer.Argument(help="result.json of a run")]
@@ -81,6 +81,7 @@ def draw_reproduction(
     confusion: Out,
     tsne: Out,
     training: Out,
+    palette: Palette = "official",
 ) -> None:
     """Draw a run's confusion matrix, t-SNE and training curves.
 
@@ -88,7 +89,7 @@ def draw_reproduction(
     """
     from lczmap.reproduce.figures import draw_reproduction as draw
 
-    draw(result, features, confusion, tsne, training)
+    draw(result, features, confusion, tsne, training, palette=palette)
 
 
 @app.command()

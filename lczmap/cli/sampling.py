@@ -41,23 +41,32 @@ def sample(
     typer.echo(f"if seven of ten cells are right in every class, overall accuracy will be known to ±{half:.3f}")
     if not views:
         typer.echo("warning: no stacks and no rgb.tif beside the map: the page has no pictures, only links")
-    result = out / "map_accuracy.json"
-    typer.echo(f"label the cells with {out / 'labelling.html'}, then: lczmap assess {out} labels_….csv {result}")
+    typer.echo(f"label the cells with {out / 'labelling.html'}, then: lczmap assess {out} labels_….csv")
 
 
 @app.command()
 def assess(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="what `sample` wrote, or its design.json")],
     labels: Annotated[list[Path], typer.Argument(metavar="LABELS.csv...", help="one file of each labeller")],
-    out: Annotated[Path, typer.Argument(metavar="OUT.json", help="file to write")],
+    out: Annotated[Path | None, typer.Option(help="JSON file to write; default: map_accuracy.json in FOLDER")] = None,
     lcz: Annotated[Path | None, typer.Option("--map", help="the sampled map, where it has been moved")] = None,
     adjudicated: Annotated[Path | None, typer.Option(help="label file that decides where labellers differ")] = None,
 ) -> None:
     """Estimate the map's accuracy and the classes' areas from a labelled sample.
 
-    Example: lczmap assess results/berlin/2024-05-01_2024-09-30/sample labels_ana.csv labels_ben.csv map_accuracy.json
+    Example: lczmap assess results/berlin/2024-05-01_2024-09-30/sample labels_ana.csv labels_ben.csv
     """
     from lczmap.evaluation.map_accuracy import assess as estimate
+    from lczmap.evaluation.map_accuracy_files import ASSESSED, find_assessed, result_path
     from lczmap.evaluation.map_accuracy_text import text_of
 
-    typer.echo(text_of(estimate(folder, labels, out, map_path=lcz, adjudicated=adjudicated)))
+    result = out or result_path(folder)
+    report = estimate(folder, labels, result, map_path=lcz, adjudicated=adjudicated)
+    typer.echo(text_of(report))
+    maps = (lcz or result_path(folder).parent / report["map"]).parent
+    if result.resolve() in [path.resolve() for path in find_assessed(maps)]:
+        typer.echo(f"{result}: the report of the run shows it when it is made again")
+    else:
+        typer.echo(
+            f"{result}: the report shows it once it is called {ASSESSED} beside the map or in a folder sample* there"
+        )

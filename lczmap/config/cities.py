@@ -62,6 +62,11 @@ def _problems(config: Config, others: Sequence[Config]) -> Iterator[str]:
     for other in others:
         if not other.has_labels:
             yield f"{config.city} shall learn from {other.city}, which has no training areas: set its `training.areas`"
+        elif other.training.labels == "teacher":
+            yield (
+                f"{config.city} shall learn from {other.city}, whose patches a teacher labels: set its "
+                "`training.labels: areas`"
+            )
         for section, key, one, two in _differences(config, other):
             yield (
                 f"{config.city} shall learn from {other.city}: expected the same `{section}.{key}`, got {one} and "

@@ -79,7 +79,7 @@ class Map(Section):
     crs: Annotated[str | None, Field(pattern=r"^EPSG:32[67]\d\d$")] = None
     """A UTM zone, such as EPSG:32633, for a city near the border of two zones; null: the zone of its centre."""
     palette: Literal["official", "colour_blind"] = "official"
-    """Colours of the maps and their legends."""
+    """Colours of the classes in maps, their legends and all pictures."""
 
 
 class Training(Section):
@@ -88,7 +88,8 @@ class Training(Section):
     labels: Literal["areas", "teacher"] = "areas"
     """`areas`: polygons of known class; `teacher`: the class probabilities of another network (distillation)."""
     areas: str | None = None
-    """Training areas: WUDAPT KML/KMZ, GeoPackage, GeoJSON or shapefile. The simulated city brings its own."""
+    """Training areas: WUDAPT KML/KMZ, GeoPackage, GeoJSON or shapefile. The simulated city brings its own. Where no
+    network learns from them they all test the map."""
     field: str | None = None
     """Attribute that holds the class, where the file has several candidates."""
     cities: Literal["own", "others"] = "own"
@@ -99,7 +100,9 @@ class Training(Section):
     validation: float = Field(default=0.15, ge=0, lt=0.5)
     """Share of each class's polygons that is kept for validation."""
     test: float = Field(default=0.25, ge=0, lt=0.5)
-    """Share of each class's polygons that is kept for the accuracy report."""
+    """Share of each class's polygons that is kept for the accuracy report, where a network learns from the others. 0:
+    every polygon teaches, as for the final map of the LCZ Generator (with `validation: 0` too, else some validate), and
+    the run has no accuracy report. Above 0 a run stops before training where no class has enough polygons."""
     teacher: Name | None = None
     """With labels `teacher`: which network of `compare` teaches."""
     half: Literal["west", "east", "north", "south"] = "west"

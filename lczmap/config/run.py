@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -37,7 +37,8 @@ class Config(Section):
     """Further networks that map the same city: names, or sections like `model`."""
     accuracy: Accuracy = Accuracy()
     other_maps: tuple[OtherMap, ...] = ()
-    """Further LCZ maps of the city that the map is compared with."""
+    """Further LCZ maps of the city that the map is compared with: `name`, `path`, and where needed `band` and `against`
+    (`lcz` or `lcz_filtered`: which of our maps)."""
     temperature: Temperature = Temperature()
     exports: tuple[ExportName, ...] = EXPORTS
     """Files for other programs, in `exports/`: docs/outputs.md."""
@@ -175,9 +176,37 @@ class Config(Section):
 
     @property
     def has_labels(self) -> bool:
-        """True where the city has training areas, its own or those of the simulation."""
-        labelled = self.training.areas is not None or self.sentinel2.source == "simulate"
-        return labelled and self.training.labels == "areas"
+        """True where the city has areas of known class, given or those of the simulation, which teach or only test."""
+        return self.training.areas is not None or self.sentinel2.source == "simulate"
+
+    @property
+    def learns_from_own_areas(self) -> bool:
+        """True where the run trains a network on the city's own areas: not where a teacher labels or others teach.
+
+        Fitting a network to the city's pixels (`adapt`) uses no labels.
+        """
+        own = self.training.labels == "areas" and self.training.cities == "own"
+        return own and any(m.is_trained for m in self.models)
+
+    @property
+    def tested_split(self) -> Literal["test", "all"]:
+        """Which of the city's areas test its maps: the same for all networks of the run, so that figures compare.
+
+        `all` where no network can have learned from them, else those of the split `test`: where the run trains one on
+        them, or loads a ready checkpoint, of which it is not known where it learned, nor what it then taught.
+        """
+        ready = any(m.checkpoint is not None for m in self.models)
+        return "test" if ready or self.learns_from_own_areas else "all"
+
+    @property
+    def areas_test(self) -> bool:
+        """True where areas of the city test its maps: it has some, and `training.test: 0` does not keep them all."""
+        return self.has_labels and (self.tested_split == "all" or self.training.test > 0)
+
+    @property
+    def needs_test_polygons(self) -> bool:
+        """True where the maps are tested on the split `test` of the areas, so that a polygon has to come into it."""
+        return self.areas_test and self.tested_split == "test"
 
     def stack_views(self, sensor: Sensor) -> tuple[str, ...]:
         """Return the names of a sensor's views: the seasons, the radar dates, or one without a name."""
@@ -201,14 +230,6 @@ class Config(Section):
     def is_public(self, model: Model) -> bool:
         """True for a public network, and for an ensemble with one: what its authors say of it goes with the map."""
         return any(m.is_pretrained for m in (model, *self.members_of(model)))
-
-    def learns_elsewhere(self, model: Model) -> bool:
-        """True where this run teaches a network nothing of the city's own areas, so that all of them may test it.
-
-        Of a ready checkpoint it is not known where it learned.
-        """
-        ready = any(m.checkpoint is not None for m in (model, *self.members_of(model)))
-        return self.training.cities == "others" and not ready
 
     @property
     def period(self) -> str:

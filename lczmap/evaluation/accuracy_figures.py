@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lczmap.classes import CLASSES, NUM_CLASSES
+from lczmap.classes import CLASSES, NUM_CLASSES, PaletteName, class_colors
 from lczmap.evaluation.records import Report, read_report
 from lczmap.files import replacing
 
@@ -37,16 +37,18 @@ def draw_accuracy(
     out_calibration: Path,
     *,
     title: str = "",
+    palette: PaletteName = "official",
 ) -> None:
     """Draw accuracy.json and bootstraps.json as three PNGs: box plot, confusion matrix, calibration.
 
-    ValueError where one of them is not what `assess-map` or `bootstrap-accuracy` writes.
+    Classes have the colours of `palette`. ValueError where a file is not what `assess-map` or `bootstrap-accuracy`
+    writes.
     """
     accuracy = read_report(accuracy_json, _ACCURACY_KEYS, verb="assess-map")
     bootstraps = read_report(bootstraps_json, _BOOTSTRAP_KEYS, verb="bootstrap-accuracy")
     figures = (
-        (boxes_figure(bootstraps, accuracy, title=title), out_boxes),
-        (confusion_figure(bootstraps, title=title), out_confusion),
+        (boxes_figure(bootstraps, accuracy, title=title, palette=palette), out_boxes),
+        (confusion_figure(bootstraps, title=title, palette=palette), out_confusion),
         (calibration_figure(accuracy, title=title), out_calibration),
     )
     for figure, path in figures:
@@ -54,7 +56,7 @@ def draw_accuracy(
             figure.savefig(temporary, format="png", dpi=DPI, facecolor="white")
 
 
-def boxes_figure(bootstraps: Report, accuracy: Report, *, title: str = "") -> Figure:
+def boxes_figure(bootstraps: Report, accuracy: Report, *, title: str = "", palette: PaletteName = "official") -> Figure:
     """Draw OA, AA, OAu, OAbu, OAw with its chance line, and F1 per class, over the draws, on a common scale.
 
     Black diamonds are the map's own figures, from accuracy.json. Classes without polygons are named as such.
@@ -70,7 +72,7 @@ def boxes_figure(bootstraps: Report, accuracy: Report, *, title: str = "") -> Fi
     left.set_xticks(range(len(_MEASURES)), list(_MEASURES.values()))
     left.set(ylim=(-0.02, 1.02), ylabel="accuracy")
     left.set_title("whole map", fontsize=10)
-    _draw_boxes(right, [values["f1"].get(c.label, []) for c in CLASSES], [c.color for c in CLASSES])
+    _draw_boxes(right, [values["f1"].get(c.label, []) for c in CLASSES], class_colors(palette))
     _mark_map(
         right,
         [row["f1"] if c.label in values["f1"] else None for c, row in zip(CLASSES, accuracy["classes"], strict=True)],
@@ -85,7 +87,7 @@ def boxes_figure(bootstraps: Report, accuracy: Report, *, title: str = "") -> Fi
     return figure
 
 
-def confusion_figure(bootstraps: Report, *, title: str = "") -> Figure:
+def confusion_figure(bootstraps: Report, *, title: str = "", palette: PaletteName = "official") -> Figure:
     """Draw the mean confusion matrix of the draws: cells on the left, percent of each reference class on the right."""
     from matplotlib.figure import Figure
 
@@ -95,6 +97,8 @@ def confusion_figure(bootstraps: Report, *, title: str = "") -> Figure:
     left, right = figure.subplots(1, 2)
     _draw_matrix(left, shares, [[_cells_text(v) for v in row] for row in counts])
     _draw_matrix(right, shares, [[_percent_text(v) for v in row] for row in shares])
+    for ax in (left, right):
+        _edge_with_classes(ax, class_colors(palette))
     left.set_title("cells, mean of the draws", fontsize=11)
     right.set_title("percent of the reference class", fontsize=11)
     left.set_ylabel("reference")
@@ -225,10 +229,14 @@ def _draw_matrix(ax: Axes, shares: Float, texts: Sequence[Sequence[str]]) -> Non
     ax.tick_params(length=0)
     for edge in (ax.axhline, ax.axvline):
         edge(_BUILT - 0.5, color="0.4", linewidth=1)
-    ax.tick_params(pad=9)  # room for the classes' colours along both axes
-    for c in CLASSES:
-        ax.add_patch(_rectangle((c.index - 0.5, NUM_CLASSES - 0.5), 1, 0.22, c.color))
-        ax.add_patch(_rectangle((-0.72, c.index - 0.5), 0.22, 1, c.color))
+
+
+def _edge_with_classes(ax: Axes, colors: Sequence[str]) -> None:
+    """Draw the classes' colours along both axes of a matrix."""
+    ax.tick_params(pad=9)
+    for index, color in enumerate(colors):
+        ax.add_patch(_rectangle((index - 0.5, NUM_CLASSES - 0.5), 1, 0.22, color))
+        ax.add_patch(_rectangle((-0.72, index - 0.5), 0.22, 1, color))
 
 
 def _rectangle(corner: tuple[float, float], width: float, height: float, color: str) -> Any:

@@ -6,18 +6,21 @@ This is agreement with a teacher. It is not accuracy: nothing here knows what is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lczmap.classes import CLASSES
+from lczmap.classes import CLASSES, NODATA_CODE
 from lczmap.evaluation import metrics
 from lczmap.evaluation.bootstrap import LEVEL, RESAMPLES, spatial_blocks, totals_by_group
 from lczmap.evaluation.records import Report, estimate, majority_baseline, read_split, write_report
 from lczmap.mapping.mosaic import most_probable_code
-from lczmap.raster import read_cells
+from lczmap.raster import Float, check_grid, lattice, strips_at
+from lczmap.training.patches import PatchTable
 
 BLOCK_M = 500.0
 """Width of the blocks that are drawn; wider than a patch (320 m), because neighbouring cells share pixels."""
@@ -27,6 +30,24 @@ _WHAT = (
     "agreement of a student network with its teacher on cells that were not taught. It is not accuracy: no ground "
     "truth is involved, and the teacher may be wrong where both agree."
 )
+
+
+@dataclass(frozen=True)
+class SeenCells:
+    """What a network says of cells, each (N,): the code 1..17, 0 for none, and the probability of a built class."""
+
+    code: npt.NDArray[np.uint8]
+    built: Float
+
+    def of(self, chosen: npt.NDArray[np.bool_]) -> SeenCells:
+        """Return the cells that a boolean index (N,) chooses."""
+        return SeenCells(self.code[chosen], self.built[chosen])
+
+
+def seen_cells(probabilities: Float) -> SeenCells:
+    """Return what probabilities (17, N) say of cells; no class where one of them is NaN."""
+    code = most_probable_code(probabilities[:, np.newaxis])[0]
+    return SeenCells(code, reduce(np.add, probabilities[_BUILT]))  # added in this order however many cells there are
 
 
 def assess_agreement(
@@ -44,11 +65,11 @@ def assess_agreement(
     Intervals (95 %) come from resampling square blocks of `block_m` metres with `seed`. Cells where either map
     has nodata are counted and left out. ValueError when the maps do not share a grid or have no such cell.
     """
-    student, geobox = read_cells(student_path)
-    teacher, _ = read_cells(teacher_path, expected=geobox)
-    cells = read_split(patches_gpkg, split, shape=student.shape[1:])
-    one, two = student[:, cells.row, cells.col], teacher[:, cells.row, cells.col]  # (17, N)
-    valid = ~(np.isnan(one).any(axis=0) | np.isnan(two).any(axis=0))
+    geobox = lattice(student_path)
+    check_grid(teacher_path, geobox)
+    cells = read_split(patches_gpkg, split, shape=geobox.shape.yx)
+    student, teacher = (_read_seen(path, cells) for path in (student_path, teacher_path))
+    valid = (student.code != NODATA_CODE) & (teacher.code != NODATA_CODE)
     if not valid.any():
         raise ValueError(
             f"{student_path} and {teacher_path}: none of the {valid.size} cells of the split {split!r} in "
@@ -61,20 +82,18 @@ def assess_agreement(
         "split": split,
         "cells_without_value": int((~valid).sum()),
         "block_m": block_cells * abs(geobox.transform.a),
-        **agreement_report(one[:, valid], two[:, valid], blocks, seed=seed),
+        **agreement_report(student.of(valid), teacher.of(valid), blocks, seed=seed),
     }
     write_report(out_json, report)
     return report
 
 
 def agreement_report(
-    student: npt.NDArray[np.floating], teacher: npt.NDArray[np.floating], blocks: npt.NDArray[np.integer], *, seed: int
+    student: SeenCells, teacher: SeenCells, blocks: npt.NDArray[np.integer], *, seed: int
 ) -> dict[str, Any]:
-    """Return the agreement of two sets of probabilities (17, N) on cells of numbered `blocks` (N,)."""
-    codes = [most_probable_code(p[:, np.newaxis])[0] for p in (teacher, student)]  # (N,) each
-    built = [p[_BUILT].sum(axis=0) for p in (teacher, student)]
-    confusion = totals_by_group(blocks, metrics.confusion_matrix, *codes)  # (G, 17, 17), rows are the teacher
-    sums = totals_by_group(blocks, metrics.moments, *built)  # (G, 6)
+    """Return the agreement of two networks on cells, all with a class, of numbered `blocks` (N,)."""
+    confusion = totals_by_group(blocks, metrics.confusion_matrix, teacher.code, student.code)  # (G, 17, 17)
+    sums = totals_by_group(blocks, metrics.moments, teacher.built, student.built)  # (G, 6)
     shares = confusion.sum(axis=(0, 2)) / len(blocks)  # (17,) of the teacher's classes
     return {
         "cells": len(blocks),
@@ -84,9 +103,18 @@ def agreement_report(
         "agreement": estimate(confusion, metrics.overall_accuracy, seed=seed),
         "kappa": estimate(confusion, metrics.kappa, seed=seed),
         "majority_baseline": majority_baseline(confusion, seed=seed),
-        "mean_built": {"teacher": float(built[0].mean()), "student": float(built[1].mean())},
+        "mean_built": {"teacher": float(teacher.built.mean()), "student": float(student.built.mean())},
         "teacher_shares": {c.title: float(shares[c.index]) for c in CLASSES if shares[c.index] > 0},
     }
+
+
+def _read_seen(path: Path, cells: PatchTable) -> SeenCells:
+    """Return what a probability map says of cells; memory holds a strip of it."""
+    seen = SeenCells(np.empty(len(cells), np.uint8), np.empty(len(cells), np.float32))
+    for which, probabilities in strips_at(path, cells.row, cells.col):
+        part = seen_cells(probabilities)
+        seen.code[which], seen.built[which] = part.code, part.built
+    return seen
 
 
 def agreement_table(reports: Mapping[str, Report]) -> str:

@@ -49,12 +49,22 @@ def totals_by_group(
 def spatial_blocks(
     row: npt.NDArray[np.integer], col: npt.NDArray[np.integer], block_cells: int
 ) -> npt.NDArray[np.int64]:
-    """Return the number of the square block of `block_cells` × `block_cells` cells that holds each cell, (N,)."""
+    """Return the number of the square block of `block_cells` × `block_cells` cells that holds each cell, (N,).
+
+    `row` and `col` count from 0. Blocks that hold a cell are numbered from 0, row by row of blocks.
+    """
     if block_cells < 1:
         raise ValueError(f"expected blocks of at least 1 cell, got {block_cells}")
-    block = np.column_stack([row // block_cells, col // block_cells])
-    _, number = np.unique(block, axis=0, return_inverse=True)
-    return number.reshape(-1).astype(np.int64)
+    across = int(col.max(initial=0)) // block_cells + 1
+    place = row.astype(np.int64) // block_cells  # in place from here on: a map may have 10^8 cells
+    place *= across
+    place += col // block_cells
+    places = int(place.max(initial=0)) + 1
+    if places > place.size:  # few cells far apart
+        return np.unique(place, return_inverse=True)[1].astype(np.int64)
+    is_used = np.zeros(places, np.bool_)
+    is_used[place] = True
+    return np.asarray((np.cumsum(is_used) - 1)[place], np.int64)
 
 
 def bootstrap_interval(

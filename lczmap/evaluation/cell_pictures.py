@@ -14,7 +14,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from lczmap.grid import PIXEL_M
-from lczmap.raster import Float, band_names, footprint, lattice, read_onto, read_stack
+from lczmap.raster import Float, band_facts, band_names, footprint, lattice, read_onto, read_stack
 from lczmap.views import ABSENT
 
 CONTEXT_M = 1000
@@ -56,9 +56,15 @@ def views_of_tiles(tiles_folder: Path) -> tuple[View, ...]:
 
 
 def view_of_picture(path: Path) -> View:
-    """Return the view of a raster whose first three bands are red, green, blue as bytes."""
+    """Return the view of a raster whose first three bands are red, green, blue as bytes; ValueError for another."""
     if len(band_names(path)) < 3:
         raise ValueError(f"{path}: expected red, green and blue bands, got {len(band_names(path))} band")
+    others = {band_facts(path, band=band).dtype for band in (1, 2, 3)} - {"uint8"}
+    if others:
+        raise ValueError(
+            f"{path}: expected red, green and blue as bytes (uint8), got {', '.join(sorted(others))}; stretch it first "
+            "(gdal_translate -ot Byte -scale), or give the folder of the tiles with `--stacks`"
+        )
     return View("Natural colour", (path,), (1, 2, 3), None)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyproj
 
-from lczmap.classes import CLASSES
+from lczmap.classes import CLASSES, PaletteName, class_colors
 from lczmap.evaluation.cell_pictures import View, draw_pictures, surroundings
 from lczmap.evaluation.sampling import Design
 from lczmap.files import write_text
@@ -22,11 +22,13 @@ from lczmap.grid import PIXEL_M
 _PARTS = files("lczmap.evaluation") / "labelling"
 
 
-def write_labelling_page(path: Path, design: Design, views: Sequence[View]) -> int:
+def write_labelling_page(
+    path: Path, design: Design, views: Sequence[View], *, palette: PaletteName = "official"
+) -> int:
     """Write the page of a sample with a picture of each view for every cell; returns the number of views shown.
 
-    A view without any pixel around the cells is left out; without views the page has links only. ValueError when
-    there are views, and none has a pixel.
+    The classes have the colours of `palette`. A view without any pixel around the cells is left out; without views the
+    page has links only. ValueError when there are views, and none has a pixel.
     """
     places = [surroundings(design.geobox, row, col) for row, col in zip(design.row, design.col, strict=True)]
     drawn = {view: [base64.b64encode(jpeg).decode() for jpeg in draw_pictures(view, places)] for view in views}
@@ -37,7 +39,10 @@ def write_labelling_page(path: Path, design: Design, views: Sequence[View]) -> i
         "sample": design.sample_id,
         "cell_m": round(abs(design.geobox.transform.a)),
         "context_m": places[0].shape[1] * PIXEL_M,
-        "classes": [{"label": c.label, "name": c.name, "color": c.color} for c in CLASSES],
+        "classes": [
+            {"label": c.label, "name": c.name, "color": color}
+            for c, color in zip(CLASSES, class_colors(palette), strict=True)
+        ],
         "views": list(shown),
         "cells": lonlat(design).round(6).tolist(),
         "pictures": list(shown.values()),

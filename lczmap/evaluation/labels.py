@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,6 +98,12 @@ def agree(everyone: Sequence[Labels]) -> list[RaterAgreement]:
     return [_agreement(one, other) for one, other in combinations(everyone, 2)]
 
 
+def mean_kappa(pairs: Sequence[RaterAgreement]) -> float:
+    """Return the mean of the pairs that have a kappa (two who share no cell have none); NaN where none has."""
+    known = [pair.kappa for pair in pairs if not math.isnan(pair.kappa)]
+    return float(np.mean(known)) if known else math.nan
+
+
 def settle(everyone: Sequence[Labels], adjudicated: Labels | None = None) -> Reference:
     """Return the reference: the class that all who could tell agree on.
 
@@ -144,7 +151,8 @@ def _agreement(one: Labels, other: Labels) -> RaterAgreement:
 def _read_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of a label file; a comma or, from spreadsheets, a semicolon separates columns."""
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; the labelling page exports it")
+        hint = "; the name of the file that is written goes after --out" if path.suffix.lower() == ".json" else ""
+        raise ValueError(f"{path}: no such file; the labelling page exports label files, as CSV{hint}")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

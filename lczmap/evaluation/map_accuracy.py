@@ -22,11 +22,13 @@ from lczmap.evaluation.labels import (
     RaterAgreement,
     Reference,
     agree,
+    mean_kappa,
     read_all_labels,
     read_labels,
     settle,
     skipped,
 )
+from lczmap.evaluation.map_accuracy_files import ASSESSED
 from lczmap.evaluation.records import write_report
 from lczmap.evaluation.sampling import Design, fingerprint, read_design
 from lczmap.raster import read_class_map
@@ -66,7 +68,7 @@ def assess(
     or `out_json` is there and holds anything but an earlier result.
     """
     if out_json.suffix.lower() != ".json":
-        raise ValueError(f"{out_json}: expected the JSON file to write as the last argument, after the label files")
+        raise ValueError(f"{out_json}: expected the name of a JSON file to write the result to, such as {ASSESSED}")
     _check_overwrites(out_json)
     design_path = folder / "design.json" if folder.is_dir() else folder
     design = read_design(design_path)
@@ -89,7 +91,7 @@ def _check_overwrites(out_json: Path) -> None:
         what = None
     if what != WHAT:
         found = "something else" if what is None else repr(what)
-        raise ValueError(f"{out_json}: there is a file already, and it holds {found}; write to map_accuracy.json")
+        raise ValueError(f"{out_json}: there is a file already, and it holds {found}; write to {ASSESSED}")
 
 
 def report_of(found: Assessment) -> dict[str, Any]:
@@ -100,12 +102,13 @@ def report_of(found: Assessment) -> dict[str, Any]:
         "what": WHAT,
         "note": _NOTE,
         "map": design.map_name,
+        "codes_sha256": design.codes_sha256,
         "sample": design.sample_id,
         "seed": design.seed,
         "labels": _label_counts(found),
         "labellers": [_labeller(labels) for labels in found.everyone],
         "labeller_agreement": [vars(pair) for pair in pairs],
-        "mean_labeller_kappa": float(np.mean([p.kappa for p in pairs])) if pairs else math.nan,
+        "mean_labeller_kappa": mean_kappa(pairs),
         "interval": {"level": LEVEL, "method": "normal approximation; user's accuracy: Wilson"},
         "assessed_share": float(design.population[accuracy.assessed].sum() / design.population.sum()),
         "oa": accuracy.overall.to_json(),

@@ -19,6 +19,7 @@ from lczmap.evaluation import metrics
 from lczmap.evaluation.bootstrap import LEVEL, RESAMPLES
 from lczmap.evaluation.records import Report, estimate, write_report
 from lczmap.mapping.mosaic import describe
+from lczmap.provenance import FILTER_TAG
 from lczmap.raster import (
     Category,
     footprint,
@@ -87,7 +88,8 @@ def compare_maps(
     """Write the agreement of two maps, where they differ (DIFFERENCES), and the other map on our grid.
 
     `out_other` has the format of lcz.tif and the colours of the first map. Intervals come from `resamples` draws of
-    blocks with `seed`. Returns what was written as JSON. ValueError for maps without a CRS, without common ground, or
+    blocks with `seed`. Returns what was written as JSON; `map_filter` there is what the first map's tags say of its
+    filter, null where they say of none. ValueError for maps without a CRS, without common ground, or
     with anything but LCZ codes (1..17, or 1..10 and 101..107; 0 or less is nodata).
     """
     ours, geobox = read_class_map(ours_path)
@@ -98,9 +100,11 @@ def compare_maps(
             f"{other_path}: has no class on any of the {int((ours > 0).sum())} mapped cells of {ours_path}; it covers "
             f"{_degrees(other.lattice)}, the map {_degrees(geobox)}: do the two show the same city?"
         )
+    ours_tags = read_tags(ours_path)
     report = {
         "what": _WHAT,
         "map": ours_path.name,
+        "map_filter": ours_tags.get(FILTER_TAG),
         "other": {
             "file": other_path.name,
             "band": band,
@@ -114,7 +118,7 @@ def compare_maps(
         out_tif, difference(ours, other.codes), geobox, name="difference", categories=DIFFERENCES, tags=tags
     )
     tags = {"LCZMAP_RESAMPLED_FROM": f"{other_path.name} band {band}"}
-    write_class_map(out_other, other.codes, geobox, tags=tags, palette=palette_of(read_tags(ours_path)))
+    write_class_map(out_other, other.codes, geobox, tags=tags, palette=palette_of(ours_tags))
     write_report(out_json, report)
     return report
 

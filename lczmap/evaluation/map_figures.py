@@ -65,7 +65,7 @@ def draw_comparison(ours: Path, other: Path, difference: Path, report: Path, out
     palette = palette_of(read_tags(ours))
     figures: Mapping[str, Any] = json.loads(report.read_text())
     panels = [
-        Panel("this map", class_colors(_thinned(codes), palette)),
+        Panel(f"this map: {figures['map']}", class_colors(_thinned(codes), palette)),
         Panel(f"other map: {figures['other']['file']}", class_colors(_thinned(theirs), palette)),
         Panel("difference", category_colors(_thinned(kinds), DIFFERENCES)),
     ]

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import pyproj
-from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from lczmap.classes import Numbering, class_values, find_numbering, to_codes
+from lczmap.evaluation.cell_areas import CellAreas
 from lczmap.raster import RasterHeader, footprint, read_header, read_strips
 
 SIDECARS = (".aux.xml", ".ovr", ".msk")
@@ -25,7 +23,7 @@ _STRIP_ROWS = 512
 
 @dataclass(frozen=True)
 class ClassCount:
-    """Cells and area of one class on a map; `area_km2` on the ellipsoid where the CRS is in degrees."""
+    """Cells and area of one class on a map; `area_km2` is NaN where the map has no CRS."""
 
     code: int
     cells: int
@@ -36,7 +34,8 @@ class ClassCount:
 class MapInfo:
     """A class map: its header, the numbering found, nodata cells, and the classes that occur.
 
-    `lonlat` is west, south, east, north in degrees, None without a CRS; `pixel_km2` of the middle row.
+    `lonlat` is west, south, east, north in degrees, None without a CRS. `area_basis` says what areas are: of the plane
+    of the CRS where that is true to `MAX_AREA_ERROR`, else of the ellipsoid.
     """
 
     path: Path
@@ -44,6 +43,7 @@ class MapInfo:
     numbering: Numbering
     nodata_cells: int
     classes: tuple[ClassCount, ...]
+    area_basis: str
     lonlat: tuple[float, float, float, float] | None
     sidecars: tuple[str, ...]
 
@@ -59,39 +59,31 @@ def read_info(path: Path, *, band: int = 1) -> MapInfo:
     if not 1 <= band <= len(header.names):
         raise ValueError(f"{path}: expected a band from 1 to {len(header.names)}, got {band}")
     where = f"{path}, band {band} ({header.names[band - 1] or 'unnamed'})"
-    areas = _row_areas_km2(header)
+    areas = CellAreas(header.crs, header.transform, header.shape)
     cells, area = np.zeros(256, np.int64), np.zeros(256)
     top = 0
     for (strip,) in read_strips(path, _STRIP_ROWS, band=band):
         values = class_values(strip, header.nodata, where)
+        of_cell = areas.of_rows_km2(top, top + len(strip))  # (rows, parts)
         for value in np.unique(values):
-            in_row = (values == value).sum(axis=1)
-            cells[value] += in_row.sum()
-            area[value] += in_row @ areas[top : top + len(strip)]
+            in_part = np.add.reduceat(values == value, areas.starts, axis=1, dtype=np.int64)  # (rows, parts)
+            cells[value] += in_part.sum()
+            area[value] += (in_part * of_cell).sum(where=in_part > 0)
         top += len(strip)
     found = np.flatnonzero(cells[1:]).astype(np.uint8) + 1
     numbering = find_numbering(found.tolist(), where)
     codes = to_codes(found, numbering)
     classes = [ClassCount(int(c), int(cells[v]), float(area[v])) for c, v in zip(codes, found, strict=True)]
-    return MapInfo(path, header, numbering, int(cells[0]), tuple(classes), _lonlat(header), _sidecars(path))
-
-
-def _row_areas_km2(header: RasterHeader) -> npt.NDArray[np.float64]:
-    """Return the area of a cell of each row in km²; NaN without a CRS."""
-    rows, transform = header.shape[0], header.transform
-    if header.crs is None:
-        return np.full(rows, np.nan)
-    crs = pyproj.CRS(header.crs)
-    if not crs.is_geographic:
-        unit = crs.axis_info[0].unit_conversion_factor
-        return np.full(rows, abs(transform.a * transform.e - transform.b * transform.d) * unit**2 / 1e6)
-    return np.array([_cell_area_km2(crs.get_geod(), transform, row) for row in range(rows)])
-
-
-def _cell_area_km2(geod: pyproj.Geod | None, transform: Affine, row: int) -> float:
-    lon, lat = zip(*(transform @ corner for corner in ((0, row), (1, row), (1, row + 1), (0, row + 1))), strict=True)
-    area, _ = (geod or pyproj.Geod(ellps="WGS84")).polygon_area_perimeter(lon, lat)
-    return float(abs(area)) / 1e6
+    return MapInfo(
+        path=path,
+        header=header,
+        numbering=numbering,
+        nodata_cells=int(cells[0]),
+        classes=tuple(classes),
+        area_basis=areas.basis,
+        lonlat=_lonlat(header),
+        sidecars=_sidecars(path),
+    )
 
 
 def _lonlat(header: RasterHeader) -> tuple[float, float, float, float] | None:

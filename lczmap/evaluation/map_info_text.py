@@ -22,6 +22,7 @@ def info_lines(info: MapInfo) -> Iterator[str]:
     if info.lonlat is not None:
         west, south, east, north = info.lonlat
         lines["extent"] = f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
+        lines["areas"] = f"km² {info.area_basis}"
     bands = zip(header.names, header.dtypes, strict=True)
     lines["bands"] = ", ".join(f"{name or 'unnamed'} ({dtype})" for name, dtype in bands)
     lines["codes"] = f"{info.numbering}; nodata {'has no tag' if header.nodata is None else f'{header.nodata:g}'}"

@@ -20,7 +20,7 @@ from lczmap.training.patches import PatchTable, read_patch_table
 
 Report = Mapping[str, Any]
 ALL = "all"
-"""The polygons of every split: they test a network that learned from other cities."""
+"""The polygons of every split: they test the maps where no network of the run learned from them."""
 
 
 def read_split(path: Path, split: str, *, shape: tuple[int, int]) -> PatchTable:
@@ -33,8 +33,9 @@ def read_split(path: Path, split: str, *, shape: tuple[int, int]) -> PatchTable:
     patches = table if split == ALL else table.of(split)
     if not len(patches):
         raise ValueError(
-            f"{path}: expected patches of the split {split!r}, the table has {sorted(set(table.split.tolist()))}; add "
-            "polygons or raise that split's share"
+            f"{path}: expected patches of the split {split!r}, the table has {sorted(set(table.split.tolist()))}; draw "
+            "at least 3 polygons of a class, one for each split (2 with the share `validation` at 0), and keep the "
+            f"share `test` above 0; where no network learned from these areas, take the split `{ALL}`"
         )
     return patches
 

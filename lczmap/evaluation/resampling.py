@@ -30,8 +30,8 @@ def resample_map(
 ) -> Report:
     """Write bootstraps.json of a fixed map: reference polygons of one split drawn with replacement, class by class.
 
-    `split` may be `all`, for a network that this run taught nothing of the city. ValueError where the patches do not
-    fit the map, or no reference cell is mapped.
+    `split` may be `all`, where no network of the run learned from the areas. ValueError where the patches do not fit
+    the map, or no reference cell is mapped.
     """
     codes, _ = read_class_map(lcz_path)
     patches, mapped, _ = mapped_patches(lcz_path, codes, patches_gpkg, split)

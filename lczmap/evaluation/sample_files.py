@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from lczmap.classes import palette_of
 from lczmap.evaluation.cell_pictures import View, view_of_picture, views_of_tiles
 from lczmap.evaluation.labelling_page import lonlat, write_labelling_page
 from lczmap.evaluation.sampling import (
@@ -23,7 +24,7 @@ from lczmap.evaluation.sampling import (
     draw_sample,
     write_design,
 )
-from lczmap.raster import read_class_map
+from lczmap.raster import read_class_map, read_tags
 from lczmap.vector_file import write_layer
 
 _MAP, _FILTERED = "lcz.tif", "lcz_filtered.tif"
@@ -70,7 +71,7 @@ def sample(
     name = os.path.relpath(map_path.resolve(), out.resolve())
     design = draw_sample(codes, geobox, sampled, map_name=Path(name).as_posix(), seed=seed)
     views = find_views(map_path, stacks=stacks, rgb=rgb)
-    shown = write_labelling_page(out / "labelling.html", design, views)
+    shown = write_labelling_page(out / "labelling.html", design, views, palette=palette_of(read_tags(map_path)))
     write_cells(out / "sample.gpkg", design)
     write_design(out / "design.json", design)  # the last: a folder with a design is complete
     return design, out, shown

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from pyproj.exceptions import CRSError
 
 from lczmap.classes import CLASSES, NODATA_CODE, NUM_CLASSES, LczClass
 from lczmap.files import write_json
-from lczmap.raster import square_pixel_m
+from lczmap.raster import read_class_map, square_pixel_m
 from lczmap.shares import apportion
 
 Counts = npt.NDArray[np.int64]
@@ -88,6 +88,11 @@ def fingerprint(codes: npt.NDArray[np.uint8], geobox: GeoBox) -> str:
     digest = hashlib.sha256(json.dumps([crs_name(geobox), list(geobox.transform)[:6], list(geobox.shape)]).encode())
     digest.update(np.ascontiguousarray(codes, np.uint8).tobytes())
     return digest.hexdigest()
+
+
+def find_sampled(codes_sha256: str, maps: Iterable[Path]) -> Path | None:
+    """Return the first map with this fingerprint; None where every map has other classes or another grid."""
+    return next((path for path in maps if fingerprint(*read_class_map(path)) == codes_sha256), None)
 
 
 def crs_name(geobox: GeoBox) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +17,49 @@ from lczmap.files import write_text
 Report = Mapping[str, Any]
 
 _ACCURACY_NOTE = (
-    "Overall accuracy on the reference polygons used for testing, in brackets its 95 % interval over polygons; mean ± "
-    "standard deviation over the cities."
+    "Overall accuracy of the maps before the filter (lcz.tif) on the reference polygons used for testing, in brackets "
+    "its 95 % interval over polygons; mean ± standard deviation over the columns: cities, or periods of a city with "
+    "several."
 )
 
 
-def tabulate_accuracy(paths: Sequence[Path], out: Path) -> None:
-    """Write one table of results/<city>/<period>[/models/<network>]/accuracy.json files: networks × cities.
+@dataclass(frozen=True)
+class _Place:
+    """The run that a report is of, and the network's name."""
 
-    The main network's row carries its name from run.json. ValueError for a path of another form.
+    city: str
+    period: str
+    network: str
+
+
+def tabulate_accuracy(paths: Sequence[Path], out: Path) -> None:
+    """Write one table of results/<city>/<period>[/models/<network>]/accuracy.json files: networks × runs.
+
+    A run is called by its city, and by its period where the city has several. The main network's row carries its name
+    from run.json. ValueError for a path of another form, and for two reports of one network and run.
     """
     cells: dict[str, dict[str, Report]] = {}
-    for path in paths:
-        city, network = _place(path)
-        cells.setdefault(network, {})[city] = json.loads(path.read_text())["oa"]
+    for (run, network), report in _reports(paths).items():
+        cells.setdefault(network, {})[run] = report["oa"]
     write_text(out, accuracy_table(cells))
 
 
 def tabulate_agreement(paths: Sequence[Path], out: Path) -> None:
-    """Write one table of agreement.json files: networks of one or more cities against their teacher."""
-    write_text(out, agreement_table({" ".join(_place(path)): json.loads(path.read_text()) for path in paths}))
+    """Write one table of agreement.json files: networks of one or more runs against their teacher.
+
+    Names and errors as in `tabulate_accuracy`.
+    """
+    write_text(out, agreement_table({" ".join(names): report for names, report in _reports(paths).items()}))
 
 
 def accuracy_table(cells: Mapping[str, Mapping[str, Report]]) -> str:
-    """Return a Markdown table of {network: {city: {value, low, high}}}; an empty cell where a network is missing."""
-    cities = sorted({city for row in cells.values() for city in row})
-    lines = [f"| network | {' | '.join(cities)} | mean |", "|---" * (len(cities) + 2) + "|"]
+    """Return a Markdown table of {network: {run: {value, low, high}}}; an empty cell where a network is missing."""
+    runs = sorted({run for row in cells.values() for run in row})
+    lines = [f"| network | {' | '.join(runs)} | mean |", "|---" * (len(runs) + 2) + "|"]
     for network, row in cells.items():
         values = [float(estimate["value"]) for estimate in row.values()]
         spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-        figures = [_figure(row[city]) if city in row else "" for city in cities]
+        figures = [_figure(row[run]) if run in row else "" for run in runs]
         lines.append(f"| {network} | {' | '.join(figures)} | {np.mean(values):.3f}{spread} |")
     return "\n".join([*lines, "", _ACCURACY_NOTE, ""])
 
@@ -54,16 +69,34 @@ def _figure(estimate: Report) -> str:
     return f"{estimate['value']:.3f}{interval}"
 
 
-def _place(path: Path) -> tuple[str, str]:
-    """Return the city and the network of a report from where it lies."""
+def _reports(paths: Sequence[Path]) -> dict[tuple[str, str], Report]:
+    """Return the reports by run and network; a run is `city`, or `city period` where the city has several."""
+    found: dict[_Place, Path] = {}
+    for path in paths:
+        place = _place(path)
+        if place in found:
+            raise ValueError(
+                f"{found[place]} and {path}: two reports of {place.network} in {place.city} {place.period}, expected "
+                "one; leave one of them out"
+            )
+        found[place] = path
+    periods = Counter(city for city, _ in {(place.city, place.period) for place in found})
+    return {
+        (p.city if periods[p.city] == 1 else f"{p.city} {p.period}", p.network): json.loads(path.read_text())
+        for p, path in found.items()
+    }
+
+
+def _place(path: Path) -> _Place:
+    """Return the run and the network of a report from where it lies."""
     parts = path.parts
     if "results" not in parts:
         raise ValueError(f"{path}: expected a report below results/<city>/<period>/")
-    city, _, *rest = parts[parts.index("results") + 1 : -1]
+    city, period, *rest = parts[parts.index("results") + 1 : -1]
     if rest:
-        return city, rest[-1]
+        return _Place(city, period, rest[-1])
     record = path.with_name("run.json")
     if not record.is_file():
         raise ValueError(f"{path}: expected run.json beside it, which names the network; finish the run first")
     model = json.loads(record.read_text())["config"]["model"]
-    return city, model["id"] or model["name"]
+    return _Place(city, period, model["id"] or model["name"])

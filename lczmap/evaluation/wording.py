@@ -36,8 +36,8 @@ def protocol(split: str, dropped: int) -> str:
     """Say how the reference cells of `split` relate to training; `dropped` patches were left out between splits."""
     if split == ALL:
         return (
-            "All reference polygons of the city test the map: in this run the network learned from other cities and "
-            "from none of these polygons."
+            "All reference polygons of the city test the map: no network of this run learned from any of them. Where "
+            "a public network learned before is on its reliability card; it may have seen this city."
         )
     return (
         f"Whole polygons were dealt to training, validation and test, class by class; the figures are of the {split} "
@@ -47,12 +47,16 @@ def protocol(split: str, dropped: int) -> str:
     )
 
 
-def headline(report: Mapping[str, Any]) -> str:
-    """Return the sentence that stands above the report: OA and AA on the reference polygons, with their intervals."""
+def headline(report: Mapping[str, Any], *, of: str = "") -> str:
+    """Return the sentence that stands above the report: OA and AA on the reference polygons, with their intervals.
+
+    `of` names the map, where it is another than lcz.tif.
+    """
     figures = ", ".join(f"{name.upper()} {_figure(report[name])}" for name in ("oa", "aa"))
     cells, polygons = report["cells"], report["polygons"]
+    what = f"accuracy of {of}" if of else "accuracy"
     return (
-        f"accuracy on reference polygons: {figures}; {cells} cell{'s' * (cells != 1)} of {polygons} "
+        f"{what} on reference polygons: {figures}; {cells} cell{'s' * (cells != 1)} of {polygons} "
         f"polygon{'s' * (polygons != 1)}"
     )
 

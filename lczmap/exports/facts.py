@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+from lczmap.exports.map_accuracy import MapAccuracy
+from lczmap.provenance import network_label
 
 SIMULATED = "simulated_"  # how the ids of simulated scenes begin
 NOT_MEASURED = "Its accuracy has not been measured."
@@ -19,7 +22,9 @@ _FIGURES = (("oa", "overall accuracy"), ("aa", "average accuracy"))
 class RunFacts:
     """A run as run.json tells it.
 
-    `scenes` are the ids of each sensor's scenes; `accuracy` is the content of accuracy.json, None where there is none.
+    `network` names it in words, `network_key` by its folder; `members` of an ensemble are (key, architecture).
+    `scenes` are the ids of each sensor's scenes that the network saw, which may be fewer than were found; `accuracy` is
+    the content of accuracy.json, None where there is none; `untested` says why no area tests the map, where none does.
     """
 
     city: str
@@ -28,12 +33,17 @@ class RunFacts:
     pixel_size_m: int
     sensors: tuple[str, ...]
     network: str
+    network_key: str
+    architecture: str
     weights_sha256: str
     attribution: str
     scenes: Mapping[str, tuple[str, ...]]
     software: Mapping[str, str]
     gaps: str
     accuracy: Mapping[str, Any] | None = None
+    members: tuple[tuple[str, str], ...] = ()
+    map_accuracy: MapAccuracy | None = None
+    untested: str | None = None
 
     @property
     def scene_ids(self) -> list[str]:
@@ -68,15 +78,9 @@ class RunFacts:
 
     @property
     def accuracy_sentence(self) -> str:
-        """What is known of the map's accuracy, never more."""
-        if self.accuracy is None:
-            return NOT_MEASURED
-        figures = ", ".join(f"{name} {_figure(self.accuracy[key])}" for key, name in _FIGURES)
-        return (
-            f"{str(self.accuracy['what']).capitalize()}: {figures}, on {self.accuracy['cells']} cells of "
-            f"{self.accuracy['polygons']} polygons. These figures hold for the polygons, which were chosen and not "
-            "sampled, and are no estimate for the whole map."
-        )
+        """What is known of the accuracy of the filtered map and of the map before the filter, never more."""
+        known = (_sampled(self.map_accuracy), _on_polygons(self.accuracy))
+        return " ".join(filter(None, known)) or " ".join(filter(None, (NOT_MEASURED, self.untested)))
 
     @property
     def description(self) -> str:
@@ -92,8 +96,13 @@ class RunFacts:
         )
 
 
-def read_facts(run_path: Path, accuracy_path: Path | None = None) -> RunFacts:
-    """Read run.json and, where there is one, accuracy.json; ValueError for a file that is none of them."""
+def read_facts(
+    run_path: Path, accuracy_path: Path | None = None, *, map_accuracy: MapAccuracy | None = None
+) -> RunFacts:
+    """Read run.json and, where there is one, accuracy.json; ValueError for a file that is none of them.
+
+    `map_accuracy` is what `assess` wrote of a map of the run.
+    """
     run = _read(run_path, ("lczmap", "attribution", "config", "scenes", "networks", "sensors", "gaps"), "record-run")
     accuracy = None
     if accuracy_path is not None:
@@ -103,7 +112,11 @@ def read_facts(run_path: Path, accuracy_path: Path | None = None) -> RunFacts:
     if accuracy_path is not None:
         with _expected(accuracy_path, "assess-map"):
             str(facts.accuracy_sentence)
-    return facts
+    if map_accuracy is None:
+        return facts
+    with _expected(map_accuracy.path, "assess"):
+        _sampled(map_accuracy)
+    return replace(facts, map_accuracy=map_accuracy)
 
 
 def _facts(run: Mapping[str, Any], accuracy: Mapping[str, Any] | None) -> RunFacts:
@@ -114,13 +127,17 @@ def _facts(run: Mapping[str, Any], accuracy: Mapping[str, Any] | None) -> RunFac
         end=date.fromisoformat(config["end"]),
         pixel_size_m=config["map"]["pixel_size_m"],
         sensors=sensors,
-        network=network["name"],
+        network=network_label(network),
+        network_key=network["key"],
+        architecture=network["name"],
         weights_sha256=network["sha256"],
         attribution=run["attribution"],
-        scenes={s: tuple(scene["id"] for scene in run["scenes"] if scene["sensor"] == s) for s in sensors},
+        scenes={s: tuple(x["id"] for x in run["scenes"] if x["used"] and x["sensor"] == s) for s in sensors},
         software={"lczmap": run["lczmap"], "Python": run["python"], **run["libraries"]},
         gaps=run["gaps"],
         accuracy=accuracy,
+        members=tuple((member["key"], member["name"]) for member in network.get("members", ())),
+        untested=run.get("untested"),  # records of earlier versions lack it
     )
 
 
@@ -144,6 +161,38 @@ def _read(path: Path, keys: tuple[str, ...], verb: str) -> dict[str, Any]:
             f"{path}: expected the keys {', '.join(keys)}, missing {', '.join(missing)}; `{verb}` writes them"
         )
     return content
+
+
+def _sampled(found: MapAccuracy | None) -> str:
+    """Return what a probability sample says of the whole map, empty where there is none."""
+    if found is None:
+        return ""
+    content = found.content
+    covered = f" These figures cover {content['assessed_share']:.1%} of the mapped area."
+    return (
+        f"Map accuracy of {found.map_name}, estimated from a probability sample: overall accuracy "
+        f"{_figure(content['oa'])}, from {content['labels']['used']} labelled cells."
+        f"{'' if content['assessed_share'] == 1 else covered}"
+    )
+
+
+def _on_polygons(accuracy: Mapping[str, Any] | None) -> str:
+    """Return what accuracy.json says, empty where there is none."""
+    if accuracy is None:
+        return ""
+    filtered = accuracy.get("filtered")
+    maps = [] if filtered is None else [_measured(filtered, "the filtered map (lcz_filtered.tif)")]
+    maps.append(_measured(accuracy, "the map before the filter (lcz.tif)"))
+    return (
+        f"{str(accuracy['what']).capitalize()}: {'; '.join(maps)}. These figures hold for the polygons, which "
+        "were chosen and not sampled, and are no estimate for the whole map."
+    )
+
+
+def _measured(report: Mapping[str, Any], what: str) -> str:
+    """Return the figures of one map of accuracy.json in words."""
+    figures = ", ".join(f"{name} {_figure(report[key])}" for key, name in _FIGURES)
+    return f"{figures} of {what}, on {report['cells']} cells of {report['polygons']} polygons"
 
 
 def _figure(estimate: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output("map.png", "thumbnail", "Picture of the map", "image/png", "picture"),
     Output("report.html", "report", "Report", "text/html", "record"),
     Output("accuracy.json", "accuracy", "Accuracy on reference polygons", "application/json", "record"),
+    Output("map_accuracy.json", "map_accuracy", "Map accuracy from a probability sample", "application/json", "record"),
     Output("run.json", "run", "Record of the run", "application/json", "record"),
     Output("lcz_generator.tif", "lcz_generator", "Bands lcz, lczFilter, classProbability in EPSG:4326", TIFF, "raster"),
     Output("lcz_wudapt.tif", "lcz_wudapt", "Local Climate Zones in WUDAPT codes 1..10, 101..107", COG, "wudapt"),

@@ -90,10 +90,16 @@ def _properties(facts: RunFacts) -> dict[str, Any]:
         "processing:level": LEVEL,
         "processing:lineage": facts.lineage,
         "processing:software": dict(facts.software),
-        "lczmap:network": facts.network,
+        "lczmap:network": facts.network_key,
+        "lczmap:architecture": facts.architecture,
+        **({"lczmap:members": _members(facts)} if facts.members else {}),
         "lczmap:weights_sha256": facts.weights_sha256,
         "lczmap:scenes": facts.scene_ids,
     }
+
+
+def _members(facts: RunFacts) -> list[dict[str, str]]:
+    return [{"network": key, "architecture": architecture} for key, architecture in facts.members]
 
 
 def _add_projection(item: pystac.Item, grid: Grid) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lczmap.classes import NODATA_CODE, NUM_CLASSES, palette_of
-from lczmap.provenance import own_tags
+from lczmap.provenance import FILTER_TAG, own_tags
 from lczmap.raster import read_class_map, read_tags, square_pixel_m, write_class_map
 
 RADIUS_M = (200, 300, 300, 300, 300, 300, 300, 500, 300, 500, 200, 200, 200, 200, 300, 200, 50)
@@ -33,7 +33,6 @@ TIE = 1e-12
 Rounding of sums in another order is below 1e-14, so a tie does not hang on it. Scores of one kernel that differ at
 all differ by more in practice: weights of different distances are no whole multiples of each other.
 """
-FILTER_TAG = "LCZMAP_FILTER"
 
 _TILE_ROWS, _TILE_COLS = 128, 256  # a class's blurred rows of a tile stay in a core's cache: 228 × 256 × 8 bytes
 

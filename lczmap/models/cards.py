@@ -15,7 +15,7 @@ from lczmap.files import write_text
 from lczmap.models.checkpoint import read_description
 
 LOW_RECALL = 0.5
-NOT_MEASURED = "No LCZ accuracy on Sentinel data has been measured here yet."
+NOT_MEASURED = "The authors of lczmap have not measured the LCZ accuracy of this network on Sentinel data."
 
 
 @dataclass(frozen=True)

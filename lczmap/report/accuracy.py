@@ -8,10 +8,9 @@ from typing import Any
 from lczmap.classes import LABELS
 from lczmap.report.areas import class_name
 from lczmap.report.estimates import figure, sentence, warning_list
-from lczmap.report.json_file import read_record
 from lczmap.report.markup import Cell, Html, Number, folded, join, paragraph, table, tag
 from lczmap.report.others import networks_table, other_maps, with_teacher
-from lczmap.report.run_folder import ASSESSED, RunFolder, Section, absent
+from lczmap.report.run_folder import Assessment, RunFolder, Section, absent
 from lczmap.report.values import flat_table
 
 _FIGURES = (
@@ -25,12 +24,12 @@ _FIGURES = (
     ("majority_baseline", "one class everywhere", "overall accuracy of naming the most frequent class everywhere"),
     ("ece", "ECE", "calibration error: mean distance of confidence and accuracy; optimistic on chosen polygons"),
 )
+_QUARTILES = ("minimum", "lower", "median", "upper", "maximum")
 _PICTURES = (
     ("accuracy.png", "Box plot of the accuracy figures on reference polygons"),
     ("confusion.png", "Mean confusion matrix: reference in rows, map in columns"),
     ("calibration.png", "Calibration: how often the map is right at each confidence"),
 )
-_SAMPLES = (ASSESSED, f"sample*/{ASSESSED}")
 
 
 def accuracy_section(run: RunFolder, colors: Mapping[int, str]) -> Section:
@@ -46,22 +45,42 @@ def _on_polygons(run: RunFolder, colors: Mapping[int, str]) -> Iterator[Html]:
     yield tag("h3", "Accuracy on reference polygons")
     report = run.json("accuracy.json")
     if report is None:
-        yield absent(
+        nothing = (
             "No reference areas: accuracy.json is not there. Give `training.areas`, a file of areas of known class."
         )
+        yield absent(run.record.get("untested") or nothing)
+        yield from _retrained(run)
         return
     yield paragraph(
         f"Overall accuracy on reference polygons {figure(report['oa'])}, average accuracy {figure(report['aa'])}, "
         f"on {report['cells']:,} cells of {report['polygons']:,} polygons. In brackets: 95 % intervals from drawing "
         "whole polygons."
     )
+    filtered = report.get("filtered")
+    if filtered is not None:
+        yield paragraph(
+            f"Overall accuracy of the filtered map {figure(filtered['oa'])}, average accuracy "
+            f"{figure(filtered['aa'])}, on {filtered['cells']:,} of these cells. What is not called filtered here is "
+            "of the map before the filter."
+        )
     yield paragraph(sentence(str(report.get("protocol", report["what"]))))
     yield from warning_list(report)
-    rows: list[list[Cell]] = [[name, figure(report[key]), meaning] for key, name, meaning in _FIGURES if key in report]
-    yield table(["figure", "value (95 % interval)", "what it is"], rows, caption="Accuracy on reference polygons")
-    yield _class_table(report["classes"], colors)
+    yield _figures_table(report, filtered)
+    yield _class_table(report["classes"], None if filtered is None else filtered["classes"], colors)
     yield from _drawn(run, report)
     yield paragraph(str(report["note"]), class_="note")
+
+
+def _figures_table(report: Mapping[str, Any], filtered: Mapping[str, Any] | None) -> Html:
+    """Return the figures of the map and, where it was measured, those of the filtered map beside them."""
+    maps = {"value": report} if filtered is None else {"map before the filter": report, "filtered map": filtered}
+    rows: list[list[Cell]] = [
+        [name, *(figure(one[key]) if key in one else "–" for one in maps.values()), meaning]
+        for key, name, meaning in _FIGURES
+        if key in report
+    ]
+    header = ["figure", *(f"{name} (95 % interval)" for name in maps), "what it is"]
+    return table(header, rows, caption="Accuracy on reference polygons")
 
 
 def _drawn(run: RunFolder, report: Mapping[str, Any]) -> Iterator[Html]:
@@ -77,7 +96,25 @@ def _drawn(run: RunFolder, report: Mapping[str, Any]) -> Iterator[Html]:
     yield folded("Confusion matrix in cells", _confusion(report["confusion_matrix"]["cells"]))
 
 
-def _class_table(classes: list[Mapping[str, Any]], colors: Mapping[int, str]) -> Html:
+def _retrained(run: RunFolder) -> Iterator[Html]:
+    """Yield the figures of forests that were trained anew, which stand in where no polygon tests the map itself."""
+    drawn = run.json("bootstraps.json")
+    if drawn is None or drawn["method"] != "retraining":
+        return
+    yield paragraph(f"These figures are not of this map. {sentence(drawn['what'])} {drawn['protocol']}")
+    yield from warning_list(drawn)
+    quartiles = [(name, drawn["quartiles"].get(key)) for key, name, _ in _FIGURES]
+    rows: list[list[Cell]] = [
+        [name, *(_two_digits(values[place]) for place in _QUARTILES)] for name, values in quartiles if values
+    ]
+    header = ["figure", "minimum", "lower quartile", "median", "upper quartile", "maximum"]
+    yield table(header, rows, caption="Accuracy of forests that were trained anew")
+
+
+def _class_table(
+    classes: list[Mapping[str, Any]], filtered: list[Mapping[str, Any]] | None, colors: Mapping[int, str]
+) -> Html:
+    smoothed = [[] for _ in classes] if filtered is None else [[_two_digits(one["f1"])] for one in filtered]
     rows: list[list[Cell]] = [
         [
             class_name(f"LCZ {one['label']}: {one['name']}", colors[one["code"]]),
@@ -85,8 +122,9 @@ def _class_table(classes: list[Mapping[str, Any]], colors: Mapping[int, str]) ->
             int(one["reference_cells"]),
             int(one["map_cells"]),
             *(_two_digits(one[key]) for key in ("pa", "ua", "f1")),
+            *also,
         ]
-        for one in classes
+        for one, also in zip(classes, smoothed, strict=True)
     ]
     header = [
         "class",
@@ -96,6 +134,7 @@ def _class_table(classes: list[Mapping[str, Any]], colors: Mapping[int, str]) ->
         "producer's accuracy",
         "user's accuracy",
         "F1",
+        *(["F1, filtered map"] if filtered is not None else []),
     ]
     return table(header, rows, caption="Each class on reference polygons")
 
@@ -115,24 +154,34 @@ def _counted(label: str, row: list[int]) -> list[Cell]:
 
 def _from_sample(run: RunFolder, colors: Mapping[int, str]) -> Iterator[Html]:
     yield tag("h3", "Map accuracy from a probability sample")
-    results = [path for pattern in _SAMPLES for path in run.found(pattern)]
-    if not results:
+    if not run.assessments:
         yield absent(
             "Not done. `lczmap sample` draws cells at random for people to label, `lczmap assess` estimates the "
-            f"accuracy of the whole map and the true areas; its result is shown where it is called {ASSESSED}."
+            "accuracy of the whole map and the true areas; this page shows them when it is made again."
         )
-    for path in results:
-        yield from _assessed(read_record(path), colors)
+    for one in run.assessments:
+        yield from _assessed(one, colors) if one.map_name is not None else _of_earlier(run, one)
 
 
-def _assessed(found: Mapping[str, Any], colors: Mapping[int, str]) -> Iterator[Html]:
+def _of_earlier(run: RunFolder, one: Assessment) -> Iterator[Html]:
+    name = one.path.relative_to(run.folder).as_posix()
+    yield paragraph(
+        f"{name} assesses an earlier map: no map of this run has the classes and the grid that were sampled. Its "
+        "figures are not shown, because they say nothing reliable of this map; draw a new sample of it with "
+        "`lczmap sample`.",
+        class_="caution",
+    )
+
+
+def _assessed(one: Assessment, colors: Mapping[int, str]) -> Iterator[Html]:
+    found = one.report
     labels = found["labels"]
     yield paragraph(
-        f"Overall accuracy of the map {figure(found['oa'])}, built or natural {figure(found['oabu'])}, OAw "
+        f"Overall accuracy of {one.map_name} {figure(found['oa'])}, built or natural {figure(found['oabu'])}, OAw "
         f"{figure(found['oaw'])} (an unrelated map reaches {found['oaw_chance']:.2f}), from {labels['used']} labelled "
         f"cells of {labels['drawn']} that were drawn. In brackets: 95 % intervals."
     )
-    yield paragraph(f"{sentence(found['what'])} Sample of {found['map']}.")
+    yield paragraph(sentence(str(found["what"])))
     yield from warning_list(found)
     yield table(
         ["class", "labelled cells", "user's accuracy", "producer's accuracy", "mapped km²", "estimated km²"],

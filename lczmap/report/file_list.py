@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from lczmap.evaluation.map_accuracy_files import ASSESSED
 from lczmap.report.markup import Html, folded, join, paragraph, table, tag
-from lczmap.report.run_folder import ASSESSED, RunFolder, Section, absent
+from lczmap.report.run_folder import RunFolder, Section, absent
 
 _Described = tuple[tuple[str, str], ...]
 
@@ -24,14 +25,14 @@ _MAP: _Described = (
     ("reliability.md", "what is known about the public weights"),
 )
 _ACCURACY: _Described = (
-    ("accuracy.json", "accuracy on reference polygons: all figures with intervals, each class, confusion matrix"),
+    ("accuracy.json", "accuracy on reference polygons of the map and the filtered map: figures, classes, confusion"),
     ("agreement.json", "agreement with the network that taught this one, which is no accuracy"),
     ("bootstraps.json", "the figures of every repeated draw, from which the box plot is made"),
     ("accuracy.png", "box plot of the accuracy figures"),
     ("confusion.png", "mean confusion matrix"),
     ("calibration.png", "how often the map is right at each confidence"),
-    (ASSESSED, "accuracy of the whole map and true areas, from a probability sample"),
-    (f"sample*/{ASSESSED}", "accuracy of the whole map and true areas, from a probability sample"),
+    (ASSESSED, "accuracy and true areas of the map that was sampled, from a probability sample"),
+    (f"sample*/{ASSESSED}", "accuracy and true areas of the map that was sampled, from a probability sample"),
 )
 _STYLES: _Described = (
     ("lcz.qml", "style of lcz.tif for QGIS, which takes it by itself"),
@@ -72,7 +73,7 @@ _CHANGES: _Described = (
     ("change.png", "both maps and the changes as a picture"),
 )
 _RECORDS: _Described = (
-    ("run.json", "settings with every default, versions, scenes, SHA-256 of the weights"),
+    ("run.json", "settings with every default, versions, scenes that were used, SHA-256 of the weights"),
     ("scenes.json", "the scenes that were found for the period"),
     ("coregistration.json", "how far each pass lay off, and whether it was moved"),
     ("coregistration.png", "the same as a picture"),

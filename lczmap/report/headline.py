@@ -7,11 +7,11 @@ from typing import Any
 
 from lczmap.classes import NODATA_CODE
 from lczmap.evaluation.figures import class_shares
-from lczmap.provenance import RELIABILITY_TAG
+from lczmap.provenance import RELIABILITY_TAG, network_kind
 from lczmap.raster import read_class_map, read_tags
 from lczmap.report.estimates import figure
 from lczmap.report.markup import Html, join, paragraph, tag
-from lczmap.report.run_folder import RunFolder
+from lczmap.report.run_folder import Assessment, RunFolder
 
 LOCAL_CLIMATE_ZONE = (
     "A Local Climate Zone is a kind of neighbourhood or landscape, hundreds of metres across or more, whose buildings, "
@@ -50,9 +50,10 @@ def _cautions(run: RunFolder, tags: Mapping[str, str]) -> Iterator[str]:
         yield "Simulated scenes: this map shows no real place. Its figures say nothing about other cities."
     if RELIABILITY_TAG in tags:
         yield f"How far the network can be trusted: {tags[RELIABILITY_TAG]}"
-    accuracy = run.json("accuracy.json")
-    if accuracy is None and run.json("agreement.json") is None:
-        yield "No reference areas were given: nothing in this report measures how often the map is right."
+    measured = run.main_assessments() or run.has("accuracy.json") or run.has("agreement.json")
+    if not measured:
+        nothing = "No reference areas were given: nothing in this report measures how often the map is right."
+        yield run.record.get("untested") or nothing
 
 
 def _facts(run: RunFolder, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -64,15 +65,31 @@ def _facts(run: RunFolder, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]
     without = "" if gaps is None else f"; {gaps} of the area of interest has no class"
     yield f"{area:,.0f} km²" if area >= 100 else f"{area:.1f} km²", f"mapped{without}"
     yield f"{int((shares > 0).sum())} of {len(shares)}", "classes found"
+    for one in run.main_assessments():
+        yield _with_interval(one.report["oa"], _measured_on(one))
     accuracy = run.json("accuracy.json")
     if accuracy is not None:
-        yield _with_interval(accuracy["oa"], "overall accuracy on reference polygons")
-        yield _with_interval(accuracy["aa"], "average accuracy on reference polygons")
+        yield _on_polygons(accuracy, "oa", "overall accuracy on reference polygons")
+        yield _on_polygons(accuracy, "aa", "average accuracy on reference polygons")
     agreement = run.json("agreement.json")
     if agreement is not None:
         yield _with_interval(agreement["agreement"], "agreement with the teacher, which is no accuracy")
     sensors = tags.get("LCZMAP_SENSORS", "unknown").replace("sentinel", "Sentinel").replace(" ", " and ")
-    yield tags.get("LCZMAP_NETWORK", "unknown"), f"network, which saw {sensors}"
+    main = next(iter(run.record.get("networks", [])), {"name": tags.get("LCZMAP_NETWORK", "unknown")})
+    key, kind = main.get("key", main["name"]), network_kind(main)
+    yield key, f"{'network' if kind == key else kind}, which saw {sensors}"
+
+
+def _measured_on(one: Assessment) -> str:
+    share = one.report["assessed_share"]
+    assessed = "the whole map" if share == 1 else f"{share:.1%} of the map"
+    return f"overall accuracy of {assessed} {one.map_name}, estimated from a probability sample"
+
+
+def _on_polygons(accuracy: Mapping[str, Any], key: str, what: str) -> tuple[str, str]:
+    """Return a figure of the map and, where it was measured, that of the filtered map."""
+    value, words = _with_interval(accuracy[key], what)
+    return value, f"{words}; filtered map {figure(accuracy['filtered'][key])}" if "filtered" in accuracy else words
 
 
 def _with_interval(estimate: Mapping[str, Any], what: str) -> tuple[str, str]:

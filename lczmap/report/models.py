@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from lczmap.provenance import network_label
 from lczmap.report.json_file import read_record
 from lczmap.report.markup import Html, folded, join, table, tag
 from lczmap.report.prose import rendered
@@ -19,16 +19,28 @@ _LEFT, _BOTTOM = 44, 24
 def models_section(run: RunFolder) -> Section:
     """Return the card of each network, the main one first."""
     names = ["", *run.networks()]
-    cards = [_card(run, path, names) for path in run.checkpoints]
+    described = [read_record(path.with_suffix(".json")) for path in run.checkpoints]
+    titles = _titles(described, run.record.get("networks", []))
+    if titles and run.checkpoints[0].parent.name not in names:
+        titles[0] += ", the main network"
+    cards = [_card(*one) for one in zip(titles, described, strict=True)]
     if not cards:
         cards = [absent("The descriptions of the networks (checkpoint.json) were not given to `write-report`.")]
     return Section("networks", "Networks", join([*cards, *_reliability(run, names)]))
 
 
-def _card(run: RunFolder, checkpoint: Path, names: Sequence[str]) -> Html:
-    described = read_record(checkpoint.with_suffix(".json"))
-    folder = checkpoint.parent.name
-    role = "" if folder in names else " (main network)" if checkpoint == run.checkpoints[0] else ""
+def _titles(described: Sequence[Mapping[str, Any]], recorded: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what each checkpoint is called: run.json knows its key by the weights, in the order of the networks."""
+    left, titles = list(recorded), []
+    for one in described:
+        known = next((network for network in left if network["sha256"] == one.get("weights_sha256")), None)
+        if known is not None:
+            left.remove(known)
+        titles.append(network_label(known or one))
+    return titles
+
+
+def _card(title: str, described: Mapping[str, Any]) -> Html:
     extra = described.get("extra") or {}
     lines = [
         ("kind", described.get("kind")),
@@ -49,7 +61,7 @@ def _card(run: RunFolder, checkpoint: Path, names: Sequence[str]) -> Html:
     ]
     more = {key: described.get(key) for key in ("options", "normalisation", "state", "inference", "metadata")}
     parts = [
-        tag("h3", f"{described['name']}{role}"),
+        tag("h3", title),
         table(["", ""], rows),
         *_history(extra.get("history") or []),
         folded("All parameters", flat_table({**{k: v for k, v in more.items() if v}, **_without(extra, "history")})),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from lczmap.report.estimates import figure, sentence, warning_list
 from lczmap.report.json_file import read_record
@@ -19,6 +20,8 @@ _AGREEMENT = (
     ("built_or_natural", "both built or both natural"),
     ("majority_baseline", "naming one class everywhere"),
 )
+_SAME_POLYGONS = "On the same reference polygons"
+_OTHER_POLYGONS = "On reference polygons that are not the same: figures of two rows do not compare"
 
 
 def networks_table(run: RunFolder) -> Iterator[Html]:
@@ -27,12 +30,16 @@ def networks_table(run: RunFolder) -> Iterator[Html]:
     for name in ["", *run.networks()]:
         report = run.json(f"models/{name}/accuracy.json" if name else "accuracy.json")
         if report is not None:
-            figures = (figure(report[key]) for key in ("oa", "aa", "kappa", "oaw", "oaw_chance"))
-            rows.append([name or "main network", *figures])
+            oa, *figures = (figure(report[key]) for key in ("oa", "aa", "kappa", "oaw", "oaw_chance"))
+            filtered = figure(report["filtered"]["oa"]) if "filtered" in report else "–"
+            tested = f"{report['cells']:,} cells of {report['polygons']:,} polygons ({report.get('split', 'test')})"
+            rows.append([name or "main network", oa, filtered, *figures, tested])
     if len(rows) > 1:
         yield tag("h3", "Networks beside each other")
-        header = ["network", "OA", "AA", "kappa", "OAw", "chance line of OAw"]
-        yield table(header, rows, caption="On the same reference polygons; 95 % intervals in brackets")
+        header = ["network", "OA", "OA of the filtered map", "AA", "kappa", "OAw", "chance line of OAw", "tested on"]
+        alike = len({row[-1] for row in rows}) == 1
+        where = _SAME_POLYGONS if alike else _OTHER_POLYGONS
+        yield table(header, rows, caption=f"{where}; 95 % intervals in brackets")
 
 
 def with_teacher(run: RunFolder) -> Iterator[Html]:
@@ -51,9 +58,16 @@ def other_maps(run: RunFolder) -> Iterator[Html]:
         place = f"other_maps/{folder.name}"
         yield tag("h3", f"Agreement with the map {folder.name}")
         yield from _agreement(run, f"{place}/agreement.json", f"Agreement with {folder.name}, which is no accuracy")
+        yield _compared(read_record(folder / "agreement.json"))
         drawn = run.picture(f"{place}/difference.png", f"This map, {folder.name}, and where they differ")
         if drawn is not None:
             yield drawn
+
+
+def _compared(report: Mapping[str, Any]) -> Html:
+    """Return which of our maps another one was compared with."""
+    which = "map before the filter" if report["map_filter"] is None else "filtered map"
+    return paragraph(f"The {which} ({report['map']}) was compared with {report['other']['file']}.")
 
 
 def _agreement(run: RunFolder, place: str, caption: str) -> Iterator[Html]:

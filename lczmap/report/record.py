@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lczmap.provenance import measured_steps
+from lczmap.provenance import measured_steps, network_label
 from lczmap.report.markup import Cell, Number, folded, join, paragraph, table, tag
 from lczmap.report.run_folder import RunFolder, Section, absent
 from lczmap.report.values import flat_table
@@ -14,7 +14,7 @@ def parameters_section(run: RunFolder) -> Section:
     if not record:
         return Section("parameters", "Run parameters", absent("run.json is not there: make it with `record-run`."))
     versions = {"lczmap": record["lczmap"], "python": record["python"], **record["libraries"]}
-    weights = [[one["name"], tag("code", one["sha256"])] for one in record["networks"]]
+    weights = [[network_label(one), tag("code", one["sha256"])] for one in record["networks"]]
     parts = [
         paragraph(record["attribution"]),
         folded("Configuration, with every default", flat_table(record["config"])),

@@ -8,12 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lczmap.evaluation.map_accuracy_files import ASSESSED, MAIN_MAPS, find_assessed
+from lczmap.evaluation.records import read_report
+from lczmap.evaluation.sampling import find_sampled
 from lczmap.grid import Grid
-from lczmap.report.json_file import read_record
+from lczmap.report.json_file import Record, read_record
 from lczmap.report.markup import Html, paragraph, picture, tag
 
-ASSESSED = "map_accuracy.json"
-"""Name of the result of `assess`, which people put into the folder, or into one that begins with `sample`."""
+
+@dataclass(frozen=True)
+class Assessment:
+    """A result of `assess` in the run's folder, and the map that it is of, as seen from there, such as `lcz.tif`.
+
+    None: no map of the run has the classes and the grid that were sampled.
+    """
+
+    path: Path
+    report: Record
+    map_name: str | None
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,7 @@ class RunFolder:
     """results/<city>/<period>, where Snakemake put its measurements, and the networks' checkpoints, the main first.
 
     `made` are the files of the run. All others are hidden, since a folder keeps those of earlier configurations; only
-    what people add (ASSESSED) is shown as well. None: whatever lies there is shown.
+    what people measure (`assessments`) is shown as well. None: whatever lies there is shown.
     """
 
     folder: Path
@@ -92,6 +104,22 @@ class RunFolder:
     def networks(self) -> list[str]:
         """Return the names of the folders of compared networks that have a map."""
         return [path.parent.name for path in self.found("models/*/lcz.tif")]
+
+    @cached_property
+    def assessments(self) -> list[Assessment]:
+        """Results of `assess` for the maps of the run, the main network's first; ValueError for a broken one."""
+        folders = [self.folder, *(self.folder / "models" / name for name in self.networks())]
+        maps = [path for name in MAIN_MAPS for path in (folder / name for folder in folders) if self.shows(path)]
+        return [self._assessment(path, maps) for folder in folders for path in find_assessed(folder)]
+
+    def main_assessments(self) -> list[Assessment]:
+        """Return those of the main network's maps: what is known of how often the map itself is right."""
+        return [one for one in self.assessments if one.map_name in MAIN_MAPS]
+
+    def _assessment(self, path: Path, maps: Sequence[Path]) -> Assessment:
+        sampled = find_sampled(read_report(path, ("codes_sha256",), verb="assess")["codes_sha256"], maps)
+        name = None if sampled is None else sampled.relative_to(self.folder).as_posix()
+        return Assessment(path, read_record(path), name)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,17 @@ def scenes_section(run: RunFolder) -> Section:
     scenes = run.scenes
     if not scenes:
         return Section("scenes", "Scenes", absent("scenes.json is not there: run the workflow again."))
-    parts = [_scene_table(scenes), tag("h3", "Clear dates"), *_clear_dates(run)]
+    parts = [_scene_table(scenes, _used(run)), tag("h3", "Clear dates"), *_clear_dates(run)]
     return Section("scenes", "Scenes and clouds", join(parts))
 
 
-def _scene_table(scenes: list[dict[str, Any]]) -> Html:
-    header = ["scene", "sensor", "date", "usable part of the area", "orbit", "pixels"]
+def _used(run: RunFolder) -> dict[str, bool]:
+    """Return by id whether a network of the run saw a scene; nothing of records of earlier versions."""
+    return {scene["id"]: scene["used"] for scene in run.record.get("scenes", []) if "used" in scene}
+
+
+def _scene_table(scenes: list[dict[str, Any]], used: Mapping[str, bool]) -> Html:
+    header = ["scene", "used", "sensor", "date", "usable part of the area", "orbit", "pixels"]
     rows = []
     for scene in scenes:
         usable = scene.get("usable_fraction")
@@ -40,6 +45,7 @@ def _scene_table(scenes: list[dict[str, Any]]) -> Html:
         rows.append(
             [
                 tag("code", str(scene["id"])),
+                {None: "–", False: "no", True: "yes"}[used.get(scene["id"])],
                 tag("span", str(scene["sensor"]), class_="word"),
                 moment,
                 share,
@@ -47,7 +53,8 @@ def _scene_table(scenes: list[dict[str, Any]]) -> Html:
                 state or "–",
             ]
         )
-    return table(header, rows, caption=f"{len(scenes)} scenes found for the period, times in UTC")
+    count = f", {sum(used.values())} of them used: a network of this run saw it" if used else ""
+    return table(header, rows, caption=f"{len(scenes)} scenes found for the period{count}; times in UTC")
 
 
 def _clear_dates(run: RunFolder) -> Iterator[Html]:

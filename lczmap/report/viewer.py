@@ -15,7 +15,7 @@ import shapely
 from lczmap.classes import CLASSES
 from lczmap.evaluation.map_agreement import DIFFERENCES
 from lczmap.grid import Grid
-from lczmap.raster import Category, encode_jpeg, read_colors, read_small
+from lczmap.raster import Category, encode_jpeg, read_colors, read_small, read_tags
 from lczmap.report.layers import (
     MAX_CELLS,
     TOP,
@@ -106,7 +106,8 @@ def _layers(run: RunFolder, factor: int) -> list[Layer]:
         layers.append(classes(f"network-{name}", f"Network {name}", note, f"models/{name}/lcz.tif"))
     for path in run.found("other_maps/*/difference.tif"):
         name = path.parent.name
-        note = f"Where this map and {name} name different classes."
+        compared = read_tags(path).get("LCZMAP_COMPARED")
+        note = f"Where this map and {name} name different classes{f' ({compared})' if compared else ''}."
         layer = classes(f"difference-{name}", f"Difference to {name}", note, f"other_maps/{name}/difference.tif")
         layers.append(replace(layer, categories=DIFFERENCES))
     return layers

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lczmap.classes import CLASSES, LABELS
+from lczmap.classes import CLASSES, LABELS, PaletteName, class_colors
 from lczmap.files import replacing
 from lczmap.reproduce.report import heading_of
 from lczmap.reproduce.results import read_result
@@ -26,13 +26,24 @@ PERPLEXITY = 30.0
 _COMPONENTS = 50  # principal components that the t-SNE sees, as van der Maaten & Hinton 2008 did
 
 
-def draw_reproduction(result_json: Path, features_npz: Path, confusion: Path, tsne: Path, training: Path) -> None:
-    """Write the three PNGs of a run from its result and features; ValueError where one cannot be read."""
+def draw_reproduction(
+    result_json: Path,
+    features_npz: Path,
+    confusion: Path,
+    tsne: Path,
+    training: Path,
+    *,
+    palette: PaletteName = "official",
+) -> None:
+    """Write the three PNGs of a run from its result and features; ValueError where one cannot be read.
+
+    Classes have the colours of `palette`.
+    """
     result, (features, labels) = read_result(result_json), _read_features(features_npz)
     heading = heading_of(result)
     draw_confusion(np.array(result["confusion_matrix"]), confusion, title=heading)
     draw_training(result["histories"], training, title=heading)
-    draw_samples(embed(features), labels, tsne, title=heading)
+    draw_samples(embed(features), labels, tsne, title=heading, colors=class_colors(palette))
 
 
 def draw_confusion(matrix: npt.NDArray[Any], out: Path, *, title: str) -> None:
@@ -66,15 +77,17 @@ def embed(features: npt.NDArray[np.float32], *, seed: int = 0) -> npt.NDArray[np
     return places
 
 
-def draw_samples(places: npt.NDArray[np.float32], labels: npt.NDArray[np.integer], out: Path, *, title: str) -> None:
-    """Draw places (n, 2) in the colours of their classes 0..16."""
+def draw_samples(
+    places: npt.NDArray[np.float32], labels: npt.NDArray[np.integer], out: Path, *, title: str, colors: Sequence[str]
+) -> None:
+    """Draw places (n, 2) in the `colors` (17) of their classes 0..16."""
     most = int(np.bincount(labels).max(initial=0))
     with _figure(out, f"{title}\nt-SNE of the features, up to {most} test patches of each class", (8.0, 6.4)) as figure:
         axes = figure.subplots()
-        for lcz in CLASSES:
+        for lcz, color in zip(CLASSES, colors, strict=True):
             x, y = places[labels == lcz.index].T
             # black E and pale classes need an edge
-            axes.scatter(x, y, s=14, color=lcz.color, edgecolors="0.35", linewidths=0.3, label=lcz.title)
+            axes.scatter(x, y, s=14, color=color, edgecolors="0.35", linewidths=0.3, label=lcz.title)
         axes.set(xticks=[], yticks=[])
         figure.legend(loc="outside right center", fontsize=7, frameon=False)
 

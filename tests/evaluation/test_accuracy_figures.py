@@ -2,8 +2,12 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from picture_colors import colors_in
+from typer.testing import CliRunner
 
-from lczmap.classes import CLASSES, LABELS
+from lczmap.classes import CLASSES, LABELS, class_colors, rgb
+from lczmap.cli import app
 from lczmap.evaluation.accuracy import accuracy_report
 from lczmap.evaluation.accuracy_figures import boxes_figure, calibration_figure, confusion_figure, draw_accuracy
 from lczmap.evaluation.bootstrap import totals_by_group
@@ -51,6 +55,28 @@ def test_the_box_plot_marks_chance_and_names_classes_without_polygons(reports):
     assert texts(right) == ["no polygons"] and right.texts[0].get_position()[0] == UNTESTED - 1
     medians = [line.get_ydata()[0] for line in left.lines if line.get_linewidth() == 2 and len(line.get_xdata()) == 2]
     assert medians == pytest.approx([np.median(bootstraps["figures"][k]) for k in ("oa", "aa", "oau", "oabu", "oaw")])
+
+
+@pytest.mark.parametrize("palette", ["official", "colour_blind"])
+def test_classes_have_the_colours_of_the_palette_in_box_plot_and_matrix(reports, palette):
+    bootstraps, accuracy = read(reports, "bootstraps.json"), read(reports, "accuracy.json")
+    expected = class_colors(palette)
+    right = boxes_figure(bootstraps, accuracy, palette=palette).axes[1]
+    boxes = [to_hex(patch.get_facecolor()) for patch in right.patches]
+    assert boxes == [color for code, color in enumerate(expected, 1) if code != UNTESTED]
+    for ax in confusion_figure(bootstraps, palette=palette).axes:
+        edges = [to_hex(p.get_facecolor()) for p in ax.patches if p.get_height() == 0.22 and p.get_width() == 1]
+        assert edges == list(expected)
+
+
+def test_the_verb_draws_in_the_palette_that_it_is_told(reports, tmp_path):
+    names = [str(reports / "accuracy.json"), str(reports / "bootstraps.json")]
+    pictures = [tmp_path / f"{name}.png" for name in ("boxes", "confusion", "calibration")]
+    result = CliRunner().invoke(app, ["draw-accuracy", *names, *map(str, pictures), "--palette", "colour_blind"])
+    assert result.exit_code == 0, result.output
+    found = colors_in(pictures[1])
+    assert (*rgb(class_colors("colour_blind")[2]), 255) in found
+    assert (*rgb(class_colors("official")[2]), 255) not in found
 
 
 def test_a_class_without_polygons_has_no_mark_of_the_map(reports):

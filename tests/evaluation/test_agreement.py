@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from pathlib import Path
 
 import geopandas
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 from shapely.geometry import Point, box
 
-from lczmap.evaluation.agreement import agreement_report, agreement_table, assess_agreement
+from lczmap.evaluation.agreement import SeenCells, agreement_report, agreement_table, assess_agreement, seen_cells
 from lczmap.evaluation.bootstrap import spatial_blocks
 from lczmap.grid import Grid
 from lczmap.raster import write_probabilities
@@ -21,9 +22,13 @@ def one_hot(codes: np.ndarray, top: float = 0.84) -> np.ndarray:
     return out
 
 
+def seen(codes: np.ndarray) -> SeenCells:
+    return seen_cells(one_hot(codes))
+
+
 def test_figures_equal_those_worked_out_by_hand():
     teacher, student = np.array([14, 14, 14, 6, 6, 9]), np.array([14, 14, 6, 6, 6, 14])
-    report = agreement_report(one_hot(student), one_hot(teacher), np.arange(6), seed=0)
+    report = agreement_report(seen(student), seen(teacher), np.arange(6), seed=0)
     assert report["agreement"]["value"] == pytest.approx(4 / 6)
     expected = (3 * 3 + 2 * 3 + 1 * 0) / 36
     assert report["kappa"]["value"] == pytest.approx((4 / 6 - expected) / (1 - expected))
@@ -44,7 +49,7 @@ def test_blocks_give_wider_intervals_than_cells():
     wrong = np.kron(draw.random((4, 4)) < 0.3, np.ones((10, 10), bool)).ravel()  # errors come in squares
     student = np.where(wrong, 6, 14)
     by_cell, by_block = (
-        agreement_report(one_hot(student), one_hot(teacher), blocks, seed=0)["agreement"]
+        agreement_report(seen(student), seen(teacher), blocks, seed=0)["agreement"]
         for blocks in (np.arange(1600), spatial_blocks(row, col, 10))
     )
     assert by_block["high"] - by_block["low"] > 5 * (by_cell["high"] - by_cell["low"])
@@ -52,14 +57,14 @@ def test_blocks_give_wider_intervals_than_cells():
 
 def test_the_interval_of_the_majority_baseline_is_that_of_one_class():
     teacher = np.tile(np.arange(1, 18), 20)  # all classes are equally frequent
-    report = agreement_report(one_hot(teacher), one_hot(teacher), np.arange(340), seed=0)["majority_baseline"]
+    report = agreement_report(seen(teacher), seen(teacher), np.arange(340), seed=0)["majority_baseline"]
     assert report["low"] < report["value"] < report["high"]
     assert report["value"] == pytest.approx(1 / 17)
 
 
 def test_a_constant_teacher_has_no_correlation_and_no_kappa():
     codes = np.full(10, 14)
-    report = agreement_report(one_hot(codes), one_hot(codes), np.arange(10), seed=0)
+    report = agreement_report(seen(codes), seen(codes), np.arange(10), seed=0)
     assert report["agreement"]["value"] == 1
     assert np.isnan(report["correlation_built"]["value"]) and np.isnan(report["kappa"]["value"])
 
@@ -103,7 +108,7 @@ def test_the_table_names_every_student_and_says_what_it_is(maps, tmp_path):
 
 def test_undefined_figures_are_dashes_in_the_table():
     codes = np.full(4, 14)
-    table = agreement_table({"flat": agreement_report(one_hot(codes), one_hot(codes), np.arange(4), seed=0)})
+    table = agreement_table({"flat": agreement_report(seen(codes), seen(codes), np.arange(4), seed=0)})
     assert "| – (– to –) | 1.000 (1.000 to 1.000) |" in table
 
 
@@ -116,3 +121,33 @@ def test_maps_on_different_grids_are_refused(maps, tmp_path):
     with pytest.raises(ValueError, match=r"teacher\.tif: expected the grid"):
         assess_agreement(student, teacher, patches, tmp_path / "agreement.json")
     assert not (tmp_path / "agreement.json").exists()
+
+
+def test_the_probability_of_a_built_class_does_not_depend_on_how_many_cells_are_read_at_once() -> None:
+    drawn = np.random.default_rng(0).dirichlet(np.full(17, 0.3), 2000).T.astype(np.float32)  # (17, N)
+    drawn[4, 7] = np.nan
+    whole = seen_cells(drawn)
+    single = [seen_cells(drawn[:, k : k + 1]) for k in range(2000)]
+    np.testing.assert_array_equal(whole.built, np.concatenate([one.built for one in single]))
+    np.testing.assert_array_equal(whole.code, np.concatenate([one.code for one in single]))
+    assert whole.code[7] == 0
+
+
+def test_memory_holds_strips_of_the_maps(tmp_path: Path) -> None:
+    large = Grid("EPSG:32643", 7e5, 3.4e6, 1000, 10_240, 5, 100, box(7e5, 3.4e6 - 102_400, 7.1e5, 3.4e6))
+    whole = (slice(0, 2048), slice(0, 200))
+    probabilities = one_hot(np.full(large.cells_shape, 14))
+    for name in ("student.tif", "teacher.tif"):
+        write_probabilities(tmp_path / name, iter([(whole, probabilities)]), large.cell_geobox, tags={})
+    raster_bytes = probabilities.nbytes
+    del probabilities
+    row, col = np.arange(0, 2048, 8), np.arange(256) % 200
+    table = {"row": row, "col": col, "code": 14, "area": 0, "split": "test"}
+    geopandas.GeoDataFrame(table, geometry=[Point(0, 0)] * 256, crs=large.crs).to_file(tmp_path / "patches.gpkg")
+    out = tmp_path / "agreement.json"
+    tracemalloc.start()
+    report = assess_agreement(tmp_path / "student.tif", tmp_path / "teacher.tif", tmp_path / "patches.gpkg", out)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert report["cells"] == 256
+    assert peak < raster_bytes / 2

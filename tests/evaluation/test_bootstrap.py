@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -27,6 +29,25 @@ def test_totals_need_a_value_for_every_cell():
 def test_cells_of_one_square_share_a_block():
     row, col = np.array([0, 4, 4, 5, 9]), np.array([0, 4, 5, 0, 4])
     assert spatial_blocks(row, col, 5).tolist() == [0, 0, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("rows", "cols", "cells"), [(60, 90, 3000), (20_000, 30_000, 50), (1, 7, 7), (5, 5, 0)])
+def test_blocks_are_numbered_row_by_row_of_those_that_hold_a_cell(rows: int, cols: int, cells: int) -> None:
+    draw = np.random.default_rng(rows)
+    row, col = draw.integers(0, rows, cells), draw.integers(3, 3 + cols, cells)
+    for block_cells in (1, 4, 7):
+        blocks = np.column_stack([row // block_cells, col // block_cells])
+        _, expected = np.unique(blocks, axis=0, return_inverse=True)
+        np.testing.assert_array_equal(spatial_blocks(row, col, block_cells), expected.reshape(-1))
+
+
+def test_numbering_the_blocks_of_a_large_map_takes_little_more_memory_than_its_numbers() -> None:
+    row, col = (index.ravel() for index in np.indices((500, 600)))
+    tracemalloc.start()
+    spatial_blocks(row, col, 20)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * row.nbytes
 
 
 def test_interval_of_single_cells_is_that_of_the_binomial_distribution():

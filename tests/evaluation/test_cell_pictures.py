@@ -102,6 +102,13 @@ def test_a_picture_of_bytes_is_shown_as_it_is(tmp_path: Path) -> None:
         view_of_picture(tmp_path / "one.tif")
 
 
+def test_reflectance_is_no_picture_of_bytes(tmp_path: Path) -> None:
+    reflectance = np.full((3, 20, 20), 1800, np.uint16)  # would be white throughout
+    write_cells(tmp_path / "s2.tif", reflectance, pixels(20, 20), names=["B4", "B3", "B2"], nodata=0)
+    with pytest.raises(ValueError, match=r"s2.tif: expected red, green and blue as bytes .*, got uint16.*-scale"):
+        find_views(tmp_path / "lcz.tif", stacks=None, rgb=tmp_path / "s2.tif")
+
+
 def test_pictures_are_found_beside_the_map_and_beside_the_run_of_a_further_model(tiles: Path, tmp_path: Path) -> None:
     run = tiles.parent
     for path in (run / "lcz.tif", run / "models" / "wudapt_rf" / "lcz.tif"):

@@ -10,6 +10,7 @@ from affine import Affine
 from browser import open_page
 from odc.geo.geobox import GeoBox
 
+from lczmap.classes import class_colors
 from lczmap.evaluation.cell_pictures import views_of_tiles
 from lczmap.evaluation.labelling_page import lonlat, write_labelling_page
 from lczmap.evaluation.labels import CANNOT_TELL, read_labels
@@ -206,3 +207,11 @@ def test_without_scenes_the_page_has_links_only_and_names_the_right_places(tmp_p
     expected = to_lonlat(400_050 + 100 * design.col, 5_799_950 - 100 * design.row, inverse=True)
     assert np.allclose(lonlat(design), np.column_stack(expected), atol=1e-9)
     assert np.allclose(data["cells"], np.column_stack(expected), atol=1e-6)
+
+
+def test_classes_have_the_colours_of_the_sampled_map(tmp_path: Path) -> None:
+    codes = np.repeat([[3, 12]], 6, axis=1).repeat(10, axis=0).astype(np.uint8)
+    write_class_map(tmp_path / "lcz.tif", codes, GRID, tags={}, palette="colour_blind")
+    _, out, _ = sample(tmp_path / "lcz.tif", None, Allocation(2), seed=1)
+    content = (out / "labelling.html").read_text()
+    assert re.findall(r'"color": "(#\w+)"', content) == list(class_colors("colour_blind"))

@@ -13,6 +13,7 @@ from lczmap.evaluation.labels import (
     UNLABELLED,
     Labels,
     agree,
+    mean_kappa,
     read_all_labels,
     read_labels,
     settle,
@@ -121,6 +122,13 @@ def test_agreement_equals_scikit_learns_on_cells_that_both_could_tell() -> None:
     assert pair.agreement == pytest.approx((one == other)[both].mean())
     assert pair.weighted > pair.agreement
     assert len(agree(people([1], [2], [3]))) == 3
+
+
+def test_two_who_share_no_cell_leave_the_mean_kappa_to_the_other_pairs() -> None:
+    pairs = agree(people([6, 5, -1, -1], [-1, -1, 6, 5], [6, 5, 6, 6]))
+    assert [np.isnan(pair.kappa) for pair in pairs] == [True, False, False]
+    assert mean_kappa(pairs) == pytest.approx((pairs[1].kappa + pairs[2].kappa) / 2)
+    assert np.isnan(mean_kappa(pairs[:1])) and np.isnan(mean_kappa([]))
 
 
 def test_the_reference_is_what_all_who_could_tell_agree_on() -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from lczmap.classes import CLASSES
 from lczmap.cli import app
 from lczmap.evaluation.map_accuracy import assess
+from lczmap.evaluation.map_accuracy_files import find_assessed
 from lczmap.evaluation.sample_files import Allocation, sample
 from lczmap.evaluation.sampling import read_design
 from lczmap.raster import read_class_map, write_cells, write_class_map
@@ -42,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sampled(run: Path) -> Path:
     said = RUNNER.invoke(app, ["sample", str(run), "--per-class", "20", "--seed", "3"])
     assert said.exit_code == 0, said.output
-    assert f"labels_….csv {run / 'sample' / 'map_accuracy.json'}\n" in said.output
+    assert f"lczmap assess {run / 'sample'} labels_….csv\n" in said.output
     assert "41 cells of 600" in said.output and "LCZ G: Water                     1 of 1" in said.output
     return run / "sample"
 
@@ -102,11 +103,12 @@ def test_labels_become_accuracies_and_areas(sampled: Path, tmp_path: Path) -> No
     wrong = dict.fromkeys(six[:5], "D") | {low_plants[0]: "6"}
     labels = label(sampled, tmp_path / "ana.csv", "Ana", wrong)
     out = tmp_path / "accuracy.json"
-    said = RUNNER.invoke(app, ["assess", str(sampled), str(labels), str(out)])
+    said = RUNNER.invoke(app, ["assess", str(sampled), str(labels), "--out", str(out)])
     assert said.exit_code == 0, said.output
     assert "Map accuracy, estimated from a probability sample (41 of 41 cells)" in said.output
     report = json.loads(out.read_text())
     assert report["what"] == "map accuracy, estimated from a probability sample"
+    assert report["codes_sha256"] == read_design(sampled / "design.json").codes_sha256
     assert report["oa"]["value"] == pytest.approx((300 * 0.75 + 299 * 0.95 + 1) / 600, abs=1e-6)
     entry = {c["label"]: c for c in report["classes"]}
     assert set(entry) == {"6", "D", "G"}
@@ -178,9 +180,25 @@ def test_only_an_earlier_result_is_overwritten(sampled: Path, tmp_path: Path) ->
         assert out.read_text() == text
 
 
-def test_label_files_are_not_overwritten_when_the_output_is_forgotten(sampled: Path, tmp_path: Path) -> None:
+def test_the_result_lies_where_the_report_looks_unless_a_file_is_named(sampled: Path, tmp_path: Path) -> None:
     ana, ben = (label(sampled, tmp_path / f"{name}.csv", name, {}) for name in ("ana", "ben"))
     before = ben.read_text()
-    with pytest.raises(ValueError, match="the JSON file to write as the last argument"):
-        assess(sampled, [ana], ben)  # what the command line makes of: assess FOLDER ana.csv ben.csv
+    for folder in (sampled, sampled / "design.json"):
+        said = RUNNER.invoke(app, ["assess", str(folder), str(ana), str(ben)], catch_exceptions=False)
+        assert said.exit_code == 0
+        assert f"{sampled / 'map_accuracy.json'}: the report of the run shows it when it is made again" in said.output
+        assert find_assessed(sampled.parent) == [sampled / "map_accuracy.json"]
+        (sampled / "map_accuracy.json").unlink()
+    named = ["assess", str(sampled), str(ana), "--out", str(tmp_path / "elsewhere.json")]
+    assert "called map_accuracy.json beside the map or in a folder sample* there" in RUNNER.invoke(app, named).output
+    assert find_assessed(sampled.parent) == [] and ben.read_text() == before
+
+
+def test_label_files_are_not_overwritten_when_they_are_named_as_the_result(sampled: Path, tmp_path: Path) -> None:
+    ana, ben = (label(sampled, tmp_path / f"{name}.csv", name, {}) for name in ("ana", "ben"))
+    before = ben.read_text()
+    with pytest.raises(ValueError, match="expected the name of a JSON file"):
+        assess(sampled, [ana], ben)
     assert ben.read_text() == before
+    with pytest.raises(ValueError, match=r"map_accuracy\.json: no such file.*is written goes after --out"):
+        assess(sampled, [ana, tmp_path / "map_accuracy.json"], tmp_path / "out.json")

@@ -23,6 +23,7 @@ from lczmap.evaluation.map_agreement import (
     difference,
     read_other_map,
 )
+from lczmap.mapping.filter import filter_map
 from lczmap.raster import read_cells, read_class_map, read_colors, read_tags, write_cells, write_class_map
 
 UTM = "EPSG:32633"
@@ -232,6 +233,25 @@ def test_the_zaragoza_map_is_read_past_its_nodata(real_data: Path) -> None:
     assert (codes <= 10).mean() > 0.3  # the city's centre is built
     beyond = GeoBox((5, 5), Affine(100, 0, 100_000, 0, -100, 4_614_000), "EPSG:32630")
     assert not read_other_map(source, beyond).codes.any()
+
+
+def test_the_report_says_which_map_was_compared(tmp_path: Path, ours: Path) -> None:
+    filter_map(ours, tmp_path / "lcz_filtered.tif")
+    out = [tmp_path / name for name in ("a.json", "d.tif", "o.tif")]
+    plain = compare_maps(ours, ours, *out, resamples=9)
+    assert (plain["map"], plain["map_filter"]) == ("lcz.tif", None)
+    filtered = compare_maps(tmp_path / "lcz_filtered.tif", ours, *out, resamples=9)
+    assert filtered["map"] == "lcz_filtered.tif" and filtered["map_filter"].startswith("Gaussian class filter")
+    assert "agreement" in filtered and filtered["agreement"]["value"] < 1
+
+
+def test_another_map_is_compared_with_the_unfiltered_one_unless_said_otherwise() -> None:
+    first, second = Config.model_validate(
+        {"other_maps": [{"name": "a", "path": "a.tif"}, {"name": "b", "path": "b.tif", "against": "lcz_filtered"}]}
+    ).other_maps
+    assert (first.against, second.against) == ("lcz", "lcz_filtered")
+    with pytest.raises(ValueError, match="'lcz' or 'lcz_filtered'"):
+        Config.model_validate({"other_maps": [{"name": "a", "path": "a.tif", "against": "filtered"}]})
 
 
 def test_two_other_maps_need_two_names() -> None:

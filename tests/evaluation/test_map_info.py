@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 from affine import Affine
@@ -62,6 +63,50 @@ def test_feet_are_turned_into_kilometres(tmp_path: Path) -> None:
     box = GeoBox((2, 2), Affine(300, 0, 1e6, 0, -300, 2e5), "EPSG:2263")  # New York, US survey feet
     write_cells(tmp_path / "feet.tif", np.full((1, 2, 2), 3, np.uint8), box, names=["map"], nodata=0)
     assert read_info(tmp_path / "feet.tif").classes[0].area_km2 == pytest.approx(4 * (300 * 1200 / 3937) ** 2 / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("crs", "west", "north", "cell"),
+    [
+        ("EPSG:3857", 1_490_000, 6_830_000, 100),  # Web Mercator at 52° N: a cell is 0.38 of what its sides say
+        ("EPSG:3857", 20_036_000, -4_800_000, 100),  # beyond 180° E
+        ("EPSG:3395", 1_490_000, 6_830_000, 1000),
+        ("EPSG:3995", 900_000, -2_400_000, 10_000),  # polar: true nowhere but at one latitude, differs along a row
+        ("EPSG:4258", 13.0, 52.5, 0.001),
+    ],
+)
+def test_areas_are_those_of_the_ellipsoid_where_a_crs_stretches_them(
+    tmp_path: Path, crs: str, west: float, north: float, cell: float
+) -> None:
+    box = GeoBox((30, 40), Affine(cell, 0, west, 0, -cell, north), crs)
+    codes = np.where(np.indices(box.shape).sum(axis=0) % 3, 2, 14).astype(np.uint8)
+    codes[:, 30:] = 6
+    write_cells(tmp_path / "stretched.tif", codes[None], box, names=["map"], nodata=0)
+    expected = dict.fromkeys((2, 6, 14), 0.0)
+    to_lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    for row, col in np.ndindex(codes.shape):
+        corners = [box.transform @ (col + c, row + r) for c, r in ((0, 0), (1, 0), (1, 1), (0, 1))]
+        lon, lat = to_lonlat.transform(*zip(*corners, strict=True))
+        expected[codes[row, col]] += abs(pyproj.Geod(ellps="WGS84").polygon_area_perimeter(lon, lat)[0]) / 1e6
+    info = read_info(tmp_path / "stretched.tif")
+    assert {c.code: c.area_km2 for c in info.classes} == pytest.approx(expected, rel=1e-5)
+    assert "km² on the ellipsoid" in output_of(tmp_path / "stretched.tif")
+
+
+def test_areas_of_a_map_of_more_columns_than_pieces_are_true(tmp_path: Path) -> None:
+    box = GeoBox((2, 1300), Affine(2000, 0, -1_300_000, 0, -2000, -3_500_000), "EPSG:3995")
+    write_cells(tmp_path / "wide.tif", np.full((1, 2, 1300), 14, np.uint8), box, names=["map"], nodata=0)
+    to_lonlat = pyproj.Transformer.from_crs("EPSG:3995", "EPSG:4326", always_xy=True)
+    x = np.linspace(-1_300_000, 1_300_000, 1301)
+    ring = [*((v, -3_500_000) for v in x), *((v, -3_504_000) for v in x[::-1])]
+    area, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(*to_lonlat.transform(*zip(*ring, strict=True)))
+    assert read_info(tmp_path / "wide.tif").classes[0].area_km2 == pytest.approx(abs(area) / 1e6, rel=1e-4)
+
+
+def test_areas_of_a_map_in_true_metres_are_those_of_its_cells(tmp_path: Path) -> None:
+    write_class_map(tmp_path / "lcz.tif", CODES, UTM, tags={})
+    assert [c.area_km2 for c in read_info(tmp_path / "lcz.tif").classes] == pytest.approx([0.02, 0.07, 0.07, 0.02])
+    assert "km² in the map's CRS" in output_of(tmp_path / "lcz.tif")
 
 
 def test_a_map_without_crs_and_classes_is_still_described(tmp_path: Path) -> None:

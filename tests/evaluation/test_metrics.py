@@ -14,6 +14,27 @@ from lczmap.evaluation import metrics
 # (reference code, map code): cells
 PAIRS = {(6, 6): 5, (6, 5): 2, (6, 9): 1, (8, 17): 2, (14, 14): 6, (14, 6): 1, (17, 17): 3}
 
+# Bechtel, Demuzere and Stewart 2020, doi:10.3390/rs12111769, figure 3b: rows and columns are the codes 1 to 17
+PRINTED_SIMILARITY = """
+    1.00 0.92 0.83 0.67 0.58 0.50 0.58 0.75 0.42 0.75 0.33 0.25 0.08 0.00 0.25 0.00 0.00
+    0.92 1.00 0.92 0.58 0.67 0.58 0.67 0.83 0.42 0.83 0.42 0.33 0.25 0.08 0.33 0.08 0.08
+    0.83 0.92 1.00 0.50 0.58 0.67 0.75 0.92 0.58 0.92 0.50 0.42 0.33 0.17 0.42 0.17 0.17
+    0.67 0.58 0.50 1.00 0.92 0.83 0.75 0.50 0.75 0.58 0.50 0.58 0.50 0.33 0.08 0.33 0.33
+    0.58 0.67 0.58 0.92 1.00 0.92 0.83 0.67 0.83 0.67 0.58 0.67 0.50 0.42 0.17 0.42 0.42
+    0.50 0.58 0.67 0.83 0.92 1.00 0.92 0.75 0.92 0.75 0.67 0.75 0.67 0.58 0.25 0.50 0.50
+    0.58 0.67 0.75 0.75 0.83 0.92 1.00 0.67 0.83 0.67 0.75 0.67 0.58 0.42 0.17 0.42 0.42
+    0.75 0.83 0.92 0.50 0.67 0.75 0.67 1.00 0.75 0.92 0.42 0.50 0.42 0.25 0.50 0.33 0.33
+    0.42 0.42 0.58 0.75 0.83 0.92 0.83 0.75 1.00 0.67 0.58 0.67 0.75 0.58 0.33 0.58 0.58
+    0.75 0.83 0.92 0.58 0.67 0.75 0.67 0.92 0.67 1.00 0.42 0.50 0.42 0.25 0.50 0.33 0.33
+    0.33 0.42 0.50 0.50 0.58 0.67 0.75 0.42 0.58 0.42 1.00 0.92 0.83 0.67 0.42 0.67 0.67
+    0.25 0.33 0.42 0.58 0.67 0.75 0.67 0.50 0.67 0.50 0.92 1.00 0.92 0.75 0.50 0.75 0.75
+    0.08 0.25 0.33 0.50 0.50 0.67 0.58 0.42 0.75 0.42 0.83 0.92 1.00 0.83 0.58 0.83 0.83
+    0.00 0.08 0.17 0.33 0.42 0.58 0.42 0.25 0.58 0.25 0.67 0.75 0.83 1.00 0.75 0.92 0.92
+    0.25 0.33 0.42 0.08 0.17 0.25 0.17 0.50 0.33 0.50 0.42 0.50 0.58 0.75 1.00 0.75 0.75
+    0.00 0.08 0.17 0.33 0.42 0.50 0.42 0.33 0.58 0.33 0.67 0.75 0.83 0.92 0.75 1.00 0.92
+    0.00 0.08 0.17 0.33 0.42 0.50 0.42 0.33 0.58 0.33 0.67 0.75 0.83 0.92 0.75 0.92 1.00
+"""
+
 
 @pytest.fixture
 def confusion() -> np.ndarray:
@@ -68,13 +89,13 @@ def test_figures_equal_those_of_scikit_learn(random_codes):
     np.testing.assert_allclose(metrics.f1_score(confusion), f1_score(reference, mapped, **options))
 
 
-def test_similarity_is_symmetric_with_unit_diagonal_and_agrees_with_printed_cells():
+def test_similarity_is_symmetric_with_unit_diagonal_and_equals_the_printed_matrix():
     weights = metrics.similarity()
     np.testing.assert_array_equal(weights, weights.T)
     np.testing.assert_array_equal(np.diag(weights), 1)
-    printed = {(1, 2): 0.92, (1, 14): 0.0, (4, 15): 0.08, (5, 13): 0.5, (8, 15): 0.5, (13, 9): 0.75, (16, 17): 0.92}
-    for (one, other), value in printed.items():
-        assert round(weights[one - 1, other - 1], 2) == value
+    np.testing.assert_array_equal(np.round(weights, 2), np.array(PRINTED_SIMILARITY.split(), float).reshape(17, 17))
+    # twelfths, of which two digits are printed
+    np.testing.assert_allclose(weights * 12, np.round(weights * 12), atol=1e-9)
 
 
 def test_weighted_accuracy_is_high_by_chance_with_the_classes_of_so2sat():

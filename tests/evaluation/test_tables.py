@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lczmap.evaluation.tables import accuracy_table, tabulate_accuracy
+from lczmap.evaluation.tables import accuracy_table, tabulate_accuracy, tabulate_agreement
 from lczmap.files import write_json
 
 
@@ -39,3 +39,43 @@ def test_a_report_without_its_run_is_refused(tmp_path: Path) -> None:
     loose.write_text(json.dumps({"oa": figure(0.9)}))
     with pytest.raises(ValueError, match="below results"):
         tabulate_accuracy([loose], tmp_path / "table.md")
+
+
+def write_run(root: Path, city: str, period: str, name: str, report: dict[str, object]) -> Path:
+    folder = root / "results" / city / period
+    write_json(folder / "run.json", {"config": {"model": {"id": None, "name": "gul_s2"}}})
+    write_json(folder / name, report)
+    return folder / name
+
+
+def test_two_periods_of_a_city_are_two_columns(tmp_path: Path) -> None:
+    runs = [("demo", "2019-05-01_2019-09-30", 0.8), ("demo", "2024-05-01_2024-09-30", 0.6), ("berlin", "p", 0.7)]
+    paths = [write_run(tmp_path, city, period, "accuracy.json", {"oa": figure(oa)}) for city, period, oa in runs]
+    tabulate_accuracy(paths, tmp_path / "table.md")
+    header, _, row = (tmp_path / "table.md").read_text().splitlines()[:3]
+    assert header == "| network | berlin | demo 2019-05-01_2019-09-30 | demo 2024-05-01_2024-09-30 | mean |"
+    assert row == "| gul_s2 | 0.700 | 0.800 | 0.600 | 0.700 ± 0.100 |"
+
+
+def test_a_network_that_one_period_lacks_has_an_empty_cell(tmp_path: Path) -> None:
+    first = write_run(tmp_path, "demo", "2019", "accuracy.json", {"oa": figure(0.8)})
+    other = write_run(tmp_path, "demo", "2024", "models/rf/accuracy.json", {"oa": figure(0.5)})
+    tabulate_accuracy([first, other], tmp_path / "table.md")
+    assert "| rf |  | 0.500 | 0.500 |" in (tmp_path / "table.md").read_text()
+
+
+def test_two_reports_for_one_place_of_the_table_are_refused(tmp_path: Path) -> None:
+    paths = [write_run(tmp_path / name, "demo", "2024", "accuracy.json", {"oa": figure(0.8)}) for name in "ab"]
+    with pytest.raises(ValueError, match=r"a/results.* and .*b/results.*: two reports of gul_s2 in demo 2024"):
+        tabulate_accuracy(paths, tmp_path / "table.md")
+    assert not (tmp_path / "table.md").exists()
+
+
+def test_agreement_of_two_periods_takes_two_rows(tmp_path: Path) -> None:
+    found = {name: figure(0.5) for name in ("correlation_built", "agreement", "kappa", "majority_baseline")}
+    report = {"cells": 9, "blocks": 2, **found}
+    paths = [write_run(tmp_path, "demo", period, "models/small/agreement.json", report) for period in ("2019", "2024")]
+    paths.append(write_run(tmp_path, "berlin", "2024", "models/small/agreement.json", report))
+    tabulate_agreement(paths, tmp_path / "table.md")
+    names = [line.split(" | ")[0] for line in (tmp_path / "table.md").read_text().splitlines()[2:5]]
+    assert names == ["| demo 2019 small", "| demo 2024 small", "| berlin small"]

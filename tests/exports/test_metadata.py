@@ -13,6 +13,7 @@ from lczmap.classes import CLASSES
 from lczmap.cli import app
 from lczmap.exports.facts import NOT_MEASURED, read_facts
 from lczmap.exports.metadata import Publication, write_metadata
+from lczmap.files import write_json
 
 # Croissant format specification 1.0, "Required", and what it requires of a FileObject
 REQUIRED = {"@context", "@type", "conformsTo", "description", "license", "name", "url", "creator", "datePublished"}
@@ -100,6 +101,35 @@ def test_the_accuracy_is_that_of_polygons_or_not_measured(run: TinyRun, content:
         and "no estimate for the whole map" in content["description"]
     )
     assert NOT_MEASURED in read_facts(run.folder / "run.json").description
+
+
+def test_a_description_says_why_no_area_tested_the_map(tmp_path: Path) -> None:
+    folder = make_run(tmp_path).folder
+    record = json.loads((folder / "run.json").read_text())
+    why = "Every training area was used for training (`training.test: 0`)."
+    write_json(folder / "run.json", record | {"untested": why})
+    assert f"{NOT_MEASURED} {why} Contains" in read_facts(folder / "run.json").description
+    write_json(folder / "run.json", {key: value for key, value in record.items() if key != "untested"})
+    assert f"{NOT_MEASURED} Contains" in read_facts(folder / "run.json").description  # of an earlier version
+
+
+def test_both_maps_have_their_own_accuracy_the_filtered_one_first(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    assert "of the map before the filter (lcz.tif), on 97 cells" in run.facts.description
+    measured = json.loads((run.folder / "accuracy.json").read_text())
+    figure = {"value": 0.6, "low": None, "high": None}
+    (run.folder / "accuracy.json").write_text(
+        json.dumps(measured | {"filtered": {"oa": figure, "aa": figure, "cells": 95, "polygons": 25}})
+    )
+    assert (
+        "(test split by polygon): overall accuracy 0.600, average accuracy 0.600 of the filtered map "
+        "(lcz_filtered.tif), on 95 cells of 25 polygons; overall accuracy 0.500 (95 % interval 0.400 to 0.625), "
+        "average accuracy 0.500 (95 % interval 0.400 to 0.625) of the map before the filter (lcz.tif), on 97 cells of "
+        "26 polygons. These figures"
+    ) in run.facts.description
+    (run.folder / "accuracy.json").write_text(json.dumps(measured | {"filtered": {"oa": figure}}))
+    with pytest.raises(ValueError, match=r"accuracy\.json: expected the JSON that `assess-map` writes"):
+        str(run.facts)
 
 
 def test_a_simulated_run_is_based_on_no_sentinel_data(tmp_path: Path) -> None:

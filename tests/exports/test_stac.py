@@ -122,6 +122,27 @@ def test_processing_is_described_as_its_schema_asks(item: pystac.Item) -> None:
     assert "https://stac-extensions.github.io/processing/v1.1.0/schema.json" in item.stac_extensions
 
 
+def test_only_the_scenes_that_the_network_saw_are_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path, sensors="sentinel-1 sentinel-2")
+    properties = export_stac(run.facts, run.grid, [run.lcz], tmp_path / "item.json").properties
+    assert properties["lczmap:scenes"] == ["S1A_IW_GRDH_20200610", "S2A_MSIL1C_20200604"]  # of two radar passes one
+    assert "from 2 scenes of Sentinel-1 and Sentinel-2" in properties["processing:lineage"]
+
+
+def test_an_ensemble_is_named_with_its_members(item: pystac.Item, tmp_path: Path) -> None:
+    assert (item.properties["lczmap:network"], item.properties["lczmap:architecture"]) == ("gul_s2", "gul_s2")
+    assert "lczmap:members" not in item.properties
+    run = make_run(tmp_path, ensemble=True)
+    properties = export_stac(run.facts, run.grid, [run.lcz], tmp_path / "item.json").properties
+    assert (properties["lczmap:network"], properties["lczmap:architecture"]) == ("mean", "ensemble")
+    assert properties["lczmap:members"] == [
+        {"network": "wide", "architecture": "rsnnet"},
+        {"network": "narrow", "architecture": "rsnnet"},
+    ]
+    named = "mean (ensemble of wide (rsnnet) and narrow (rsnnet)) classified every cell"
+    assert named in properties["processing:lineage"]
+
+
 def test_odc_stac_loads_the_map_where_it_lies(run: TinyRun, item: pystac.Item) -> None:
     loaded = odc.stac.load([item], bands=["lcz"])
     assert loaded.odc.geobox == run.grid.cell_geobox

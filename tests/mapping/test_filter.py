@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from lczmap.classes import code_to_wudapt
 from lczmap.mapping import filter as gaussian
-from lczmap.mapping.filter import FILTER_TAG, RADIUS_M, SIGMA_M, TIE, class_weights, filter_codes, filter_map
+from lczmap.mapping.filter import RADIUS_M, SIGMA_M, TIE, class_weights, filter_codes, filter_map
+from lczmap.provenance import FILTER_TAG
 from lczmap.raster import read_class_map, read_tags, write_cells, write_class_map
 
 Codes = npt.NDArray[np.uint8]

@@ -49,7 +49,8 @@ def test_the_line_names_the_classes_that_are_found_less_than_half_the_time() -> 
     line = card_line(description("sen2lcz", card=short_card("sen2lcz"), **PUBLIC_METADATA))
     assert line == (
         "sen2lcz: the authors' result on test cities of So2Sat LCZ42 is OA 0.694, kappa 0.664, AA 0.587; recall below "
-        "0.5 for 5, 7, 10, B, C, E. No LCZ accuracy on Sentinel data has been measured here yet."
+        "0.5 for 5, 7, 10, B, C, E. The authors of lczmap have not measured the LCZ accuracy of this network on "
+        "Sentinel data."
     )
     assert card_line(description("sen2lcz", **PUBLIC_METADATA)) == line  # imported by a version without cards
     assert "no per-class figures known to us" in str(card_line(description("gul_s1", **PUBLIC_METADATA)))
@@ -58,13 +59,15 @@ def test_the_line_names_the_classes_that_are_found_less_than_half_the_time() -> 
 def test_a_network_that_was_trained_here_has_no_line_unless_it_was_adapted() -> None:
     assert card_line(description("sen2lcz")) is None
     assert card_line({"name": "wudapt_rf", "channels": [], "state": {}}) is None
-    assert str(card_line(description("eb_cnn", adaptation={"note": "Adapted."}))).startswith("Adapted. No LCZ")
+    assert str(card_line(description("eb_cnn", adaptation={"note": "Adapted."}))).startswith(
+        "Adapted. The authors of lczmap"
+    )
 
 
 def test_an_ensemble_has_the_lines_of_its_members_and_the_sentence_once() -> None:
     members = [description(name, card=short_card(name), **PUBLIC_METADATA) for name in ("gul_s2", "sen2lcz", "gul_s2")]
     line = str(card_line({"name": "ensemble", "members": members, "metadata": {}}))
-    assert line.count("No LCZ accuracy") == line.count("gul_s2:") == line.count("sen2lcz:") == 1
+    assert line.count("The authors of lczmap") == line.count("gul_s2:") == line.count("sen2lcz:") == 1
 
 
 def test_a_card_of_an_ensemble_has_a_section_for_each_member() -> None:
@@ -77,7 +80,7 @@ def test_a_card_of_an_ensemble_has_a_section_for_each_member() -> None:
     assert text.count("No per-class figures known to us") == 1
     assert "- Adapted to a city." in text
     assert "- best_validation_oa (validation patches, not an accuracy of a map): 0.500" in text
-    assert text.endswith("No LCZ accuracy on Sentinel data has been measured here yet.\n")
+    assert text.endswith("The authors of lczmap have not measured the LCZ accuracy of this network on Sentinel data.\n")
 
 
 def test_the_verb_writes_the_card_of_imported_weights(real_data: Path, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from report.fabricated_run import write_run
 from typer.testing import CliRunner
 
 from lczmap.cli import app
+from lczmap.evaluation.sampling import fingerprint
+from lczmap.raster import read_class_map
 from lczmap.report.accuracy import accuracy_section
 from lczmap.report.file_list import files_section
 from lczmap.report.json_file import read_record
@@ -70,8 +72,12 @@ def test_a_file_without_its_keys_is_named(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"accuracy\.json: expected the key 'oa', got none; run again"):
         accuracy_section(run, colors)
     (folder / "accuracy.json").unlink()
-    with pytest.raises(ValueError, match=r"map_accuracy\.json: expected the key 'labels'"):
+    with pytest.raises(ValueError, match=r"map_accuracy\.json: expected the report of `assess`, it lacks codes_sha256"):
         accuracy_section(run, colors)
+    of_this_map = {"codes_sha256": fingerprint(*read_class_map(folder / "lcz.tif"))}
+    (folder / "sample_2" / "map_accuracy.json").write_text(json.dumps(of_this_map))
+    with pytest.raises(ValueError, match=r"map_accuracy\.json: expected the key 'labels'"):
+        accuracy_section(RunFolder(folder, folder), colors)
     with pytest.raises(ValueError, match=r"change\.json: expected the key 'changed'"):
         changes_section(run)
     (folder / "other_maps" / "global" / "agreement.json").write_text("{}")
@@ -99,6 +105,17 @@ def test_options_that_name_nothing_are_refused(folder: Path) -> None:
         assert isinstance(result.exception, ValueError)
         assert message in str(result.exception)
     assert not out.exists()
+
+
+def test_stacks_of_all_tiles_are_named_once(folder: Path) -> None:
+    out, counted = folder / "report.html", "Pixels with none have no class"
+    for broken in ("accuracy.json", "sample_2/map_accuracy.json"):
+        (folder / broken).unlink()
+    for options, known in (([], False), (["--stack", "s2_summer.tif"], False), (["--stack", "s2.tif"], True)):
+        made = ["--made", str(folder / "lcz.tif"), "--made", str(folder / "scenes.json"), *options]
+        result = CliRunner().invoke(app, ["write-report", str(folder), str(out), *made], catch_exceptions=False)
+        assert result.exit_code == 0
+        assert (counted in out.read_text()) is known
 
 
 def test_times_say_that_steps_without_a_measurement_are_left_out(folder: Path, tmp_path: Path) -> None:

@@ -6,14 +6,16 @@ import re
 import zlib
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pyproj
 import pytest
 from report.fabricated_run import CELL_M, COLS, GRID, HOSTILE, NORTH, ROWS, UNMAPPED, WEST, painted, write_run
-from shapely.geometry import box
+from shapely.geometry import Point, box
 from typer.testing import CliRunner
 
 from lczmap.cli import app
+from lczmap.evaluation.accuracy import assess_map
 from lczmap.files import write_json
 from lczmap.grid import Grid
 from lczmap.raster import write_class_map
@@ -165,6 +167,44 @@ def test_accuracy_is_called_what_it_is(run: Path, tmp_path: Path) -> None:
     assert "reference cells mapped so" in written
     assert "Warning: few polygons" in written
     assert "nothing in this report measures" not in written
+
+
+def test_the_filtered_map_has_its_figures_beside_those_of_the_map(run: Path, tmp_path: Path) -> None:
+    codes = painted()
+    rows, cols = np.indices(codes.shape)
+    cells = [
+        (int(r), int(c), int(codes[r, c]), int(codes[r, c]), "test")
+        for r, c in zip(rows.flat, cols.flat, strict=True)
+        if codes[r, c]
+    ]
+    row, col, code, area, split = zip(*cells, strict=True)
+    table = {"row": row, "col": col, "code": code, "area": area, "split": split}
+    points = [Point(WEST + CELL_M * (c + 0.5), NORTH - CELL_M * (r + 0.5)) for r, c in zip(row, col, strict=True)]
+    geopandas.GeoDataFrame(table, geometry=points, crs=GRID.crs).to_file(tmp_path / "patches.gpkg")
+    made = [run / "accuracy.json", run / "models" / "other" / "accuracy.json"]
+    files = (run / "probabilities.tif", tmp_path / "patches.gpkg")
+    assess_map(run / "lcz.tif", *files, made[0], filtered_path=run / "lcz_filtered.tif")
+    assess_map(run / "models" / "other" / "lcz.tif", *files, made[1])
+    try:
+        write_report(run, tmp_path / "report.html", benchmarks=tmp_path)
+    finally:
+        for path in made:
+            path.unlink()
+    written = (tmp_path / "report.html").read_text(encoding="utf-8")
+    # the map is right everywhere; in the filtered one all of class 1 is class 2
+    wrong = (codes == 1).sum() / (codes > 0).sum()
+    assert re.search(
+        rf"<span>overall accuracy on reference polygons \(1\.00 to 1\.00\); filtered map {1 - wrong:.2f} \(", written
+    )
+    assert f"Overall accuracy of the filtered map {1 - wrong:.2f} (" in written
+    assert "map before the filter (95 % interval)</th>" in written and "filtered map (95 % interval)</th>" in written
+    assert re.search(rf"<td>AA</td><td>1\.00 \(1\.00 to 1\.00\)</td><td>{16 / 17:.2f} \(", written)
+    assert re.search(r"<td>ECE</td><td>[^<]*</td><td>–</td>", written)
+    twos = (codes == 2).sum()
+    f1 = 2 * twos / (twos + twos + (codes == 1).sum())
+    assert re.search(rf'LCZ 2: [^\n]*?<td class="number">1\.00</td><td class="number">{f1:.2f}</td></tr>', written)
+    assert '<th scope="col">OA of the filtered map</th>' in written
+    assert re.search(rf"<td>main network</td><td>1\.00 [^<]*</td><td>{1 - wrong:.2f} ", written)
 
 
 def test_links_to_exports_are_relative(run: Path, tmp_path: Path) -> None:

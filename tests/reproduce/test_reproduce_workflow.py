@@ -140,3 +140,10 @@ def test_what_is_missing_is_one_clear_line(wanted: object, message: str, tmp_pat
 def test_a_download_happens_only_when_it_is_asked_for(tmp_path: Path) -> None:
     said = said_by(snakemake(tmp_path, {"table": "sen2lcz_official", "fetch": True}, "-n"))
     assert "fetch-so2sat v2 testing" in said and "convert_so2sat" in said
+
+
+def test_pictures_have_the_palette_of_the_configuration(tmp_path: Path) -> None:
+    wish = ("-n", "--printshellcmds", "--config", "map={palette: colour_blind}")
+    said = said_by(snakemake(tmp_path, {"table": "sen2lcz_official", "fetch": True}, *wish))
+    drawn = said.partition("lczmap draw-reproduction")[2].partition("2>&1")[0]
+    assert "tsne.png" in drawn and "--palette colour_blind" in drawn

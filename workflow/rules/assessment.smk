@@ -4,7 +4,7 @@
 rule check_areas:
     input:
         grid="results/{city}/grid.json",
-        areas=labels_of,
+        areas=drawn_areas,
         stacks=examined_stacks,
     output:
         table=report(
@@ -32,7 +32,7 @@ rule bootstrap_accuracy:
     input:
         grid="results/{city}/grid.json",
         lcz=resampled_map,
-        patches="results/{city}/{period}/patches.gpkg",
+        patches=reference_patches,
         stacks=retraining_stacks,
     output:
         bootstraps="results/{city}/{period}/bootstraps.json",
@@ -56,7 +56,7 @@ use rule bootstrap_accuracy as bootstrap_accuracy_compared with:
     input:
         grid="results/{city}/grid.json",
         lcz=resampled_map,
-        patches="results/{city}/{period}/patches.gpkg",
+        patches=reference_patches,
         stacks=retraining_stacks,
     output:
         bootstraps="results/{city}/{period}/models/{model}/bootstraps.json",
@@ -97,9 +97,10 @@ rule draw_accuracy:
         "../../envs/lczmap.yaml"
     params:
         title=lambda w: f"{w.city}, {run_of(w).config.start} to {run_of(w).config.end}",
+        palette=setting("map.palette"),
     shell:
         "python -m lczmap draw-accuracy {input.accuracy:q} {input.bootstraps:q} {output.boxes:q} {output.confusion:q} "
-        "{output.calibration:q} --title {params.title:q} > {log:q} 2>&1"
+        "{output.calibration:q} --title {params.title:q} --palette {params.palette} > {log:q} 2>&1"
 
 
 use rule draw_accuracy as draw_accuracy_compared with:

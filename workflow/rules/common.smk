@@ -93,8 +93,8 @@ def check_paths(configs):
     """Refuse paths whose environment variables are not set, before rules ask for them one by one."""
     for config in configs:
         named = [
-            config.temperature.air,
-            config.temperature.surface,
+            config.temperature.air.path,
+            config.temperature.surface.path,
             config.training.areas,
         ]
         named += [other.path for other in config.other_maps]

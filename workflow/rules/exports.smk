@@ -13,6 +13,8 @@ rule export_vector:
         "benchmarks/export_vector/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
+    resources:
+        mem_mb=6000,  # 0.6 GB for 3000 × 3000 cells, 48 bytes for each further cell
     shell:
         "python -m lczmap export-vector {input.lcz:q} {output.vector:q} --confidence {input.confidence:q} "
         "> {log:q} 2>&1"
@@ -34,6 +36,7 @@ rule export_kmz:
         grid="results/{city}/grid.json",
         run="results/{city}/{period}/run.json",
         accuracy=accuracy_of,
+        assessed=assessed_of,
     output:
         kmz="results/{city}/{period}/exports/lcz.kmz",
     log:
@@ -55,6 +58,7 @@ rule export_stac:
         grid="results/{city}/grid.json",
         files=described_files,
         accuracy=accuracy_of,
+        assessed=assessed_of,
     output:
         item="results/{city}/{period}/exports/stac_item.json",
     log:
@@ -76,6 +80,7 @@ rule write_metadata:
         grid="results/{city}/grid.json",
         files=described_files,
         accuracy=accuracy_of,
+        assessed=assessed_of,
     output:
         metadata="results/{city}/{period}/exports/metadata.json",
     log:

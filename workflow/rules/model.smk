@@ -13,10 +13,23 @@ rule select_patches:
     conda:
         "../../envs/lczmap.yaml"
     params:
-        split=lambda w: split_arguments(run_of(w).config.training),
+        split=split_arguments,
     shell:
         "python -m lczmap select-patches {input.grid:q} {input.labels:q} {output.patches:q} {output.counts:q} "
         "{params.split} 2>&1 | tee {log:q}"
+
+
+use rule select_patches as select_reference with:
+    input:
+        grid="results/{city}/grid.json",
+        labels=drawn_areas,
+    output:
+        patches="results/{city}/{period}/reference.gpkg",
+        counts="results/{city}/{period}/reference.json",
+    log:
+        "logs/select_patches/{city}_{period}_reference.log",
+    params:
+        split=area_arguments,
 
 
 rule train_model:
@@ -26,6 +39,7 @@ rule train_model:
         stacks=taught_stacks,
         teacher=teacher_map,
         quality=ancient(examined_areas),  # findings are there before hours are spent; new ones teach nothing new
+        tested=ancient(tested_areas),  # likewise: too few polygons for a test stop the run here
     output:
         checkpoint="results/{city}/{period}/models/{model}/checkpoint.safetensors",
         description="results/{city}/{period}/models/{model}/checkpoint.json",

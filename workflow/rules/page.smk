@@ -6,6 +6,7 @@ rule write_report:
         grid="results/{city}/grid.json",
         scenes="results/{city}/{period}/scenes.json",
         shown=shown_files,
+        assessed=assessed_of_all,
         stacks=picture_stacks,
         checkpoints=lambda w: [
             checkpoint_path(run_of(w), m) for m in run_of(w).config.models

@@ -58,7 +58,7 @@ use rule write_confidence as write_confidence_compared with:
 
 rule compare_maps:
     input:
-        lcz="results/{city}/{period}/lcz.tif",
+        lcz=compared_map,
         other_map=other_map_file,
     output:
         agreement="results/{city}/{period}/other_maps/{other}/agreement.json",

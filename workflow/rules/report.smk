@@ -5,7 +5,8 @@ rule assess_map:
     input:
         lcz="results/{city}/{period}/lcz.tif",
         probabilities="results/{city}/{period}/probabilities.tif",
-        patches="results/{city}/{period}/patches.gpkg",
+        patches=reference_patches,
+        filtered="results/{city}/{period}/lcz_filtered.tif",
     output:
         accuracy="results/{city}/{period}/accuracy.json",
     log:
@@ -14,19 +15,22 @@ rule assess_map:
         "benchmarks/assess_map/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
+    resources:
+        mem_mb=3000,  # 760 MB for 10,000 × 10,000 cells
     params:
         seed=setting("training.seed"),
-        split=tested_split,
+        split=setting("tested_split"),
     shell:
         "python -m lczmap assess-map {input.lcz:q} {input.probabilities:q} {input.patches:q} {output.accuracy:q} "
-        "--seed {params.seed} --split {params.split} 2>&1 | tee {log:q}"
+        "--filtered {input.filtered:q} --seed {params.seed} --split {params.split} 2>&1 | tee {log:q}"
 
 
 use rule assess_map as assess_map_compared with:
     input:
         lcz="results/{city}/{period}/models/{model}/lcz.tif",
         probabilities="results/{city}/{period}/models/{model}/probabilities.tif",
-        patches="results/{city}/{period}/patches.gpkg",
+        patches=reference_patches,
+        filtered="results/{city}/{period}/models/{model}/lcz_filtered.tif",
     output:
         accuracy="results/{city}/{period}/models/{model}/accuracy.json",
     log:
@@ -48,6 +52,8 @@ rule assess_agreement:
         "benchmarks/assess_agreement/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
+    resources:
+        mem_mb=4000,  # 640 MB for 10,000 × 10,000 cells, and 260 bytes for each cell that the teacher labels
     params:
         seed=setting("training.seed"),
     shell:
@@ -112,6 +118,8 @@ rule draw_map:
         "benchmarks/draw_map/{city}_{period}.tsv"
     conda:
         "../../envs/lczmap.yaml"
+    resources:
+        mem_mb=7000,  # 0.7 GB for 3000 × 3000 cells, 58 bytes for each further cell
     params:
         title=lambda w: f"{w.city}, {run_of(w).config.start} to {run_of(w).config.end}",
         truth=lambda w, input: (
@@ -171,6 +179,7 @@ rule record_run:
         scenes="results/{city}/{period}/scenes.json",
         lcz="results/{city}/{period}/lcz.tif",
         shifts="results/{city}/{period}/coregistration.json",
+        stacks=shown_stacks,
         checkpoints=lambda w: [
             checkpoint_path(run_of(w), m) for m in run_of(w).config.models
         ],
@@ -184,6 +193,9 @@ rule record_run:
         "../../envs/lczmap.yaml"
     params:
         config=lambda w: run_of(w).config.model_dump_json(),
+        tiles=lambda w: f"{run_of(w).folder}/tiles",
+        stacks=lambda w: " ".join(f"--stack {name}" for name in shown_stack_names(w)),
     shell:
         "python -m lczmap record-run {input.scenes:q} {input.lcz:q} {output.record:q} --config {params.config:q} "
-        "--shifts {input.shifts:q} {input.checkpoints:q} > {log:q} 2>&1"
+        "--shifts {input.shifts:q} --grid {input.grid:q} --tiles {params.tiles:q} {params.stacks} "
+        "{input.checkpoints:q} > {log:q} 2>&1"

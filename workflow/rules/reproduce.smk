@@ -69,9 +69,11 @@ rule draw_reproduction:
         "logs/draw_reproduction/{table}_{row}_seed{seed}.log",
     conda:
         "../../envs/lczmap.yaml"
+    params:
+        palette=reproduction_palette,
     shell:
         "python -m lczmap draw-reproduction {input.result:q} {input.features:q} {output.confusion:q} {output.tsne:q} "
-        "{output.training:q} > {log:q} 2>&1"
+        "{output.training:q} --palette {params.palette} > {log:q} 2>&1"
 
 
 rule tabulate_reproduction:

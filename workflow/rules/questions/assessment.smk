@@ -17,7 +17,7 @@ def field_argument(wildcards):
 
 def is_retrained(run, model):
     """True where accuracy is drawn from trainings: of a forest that the run trains on the city's own areas."""
-    own = run.config.training.cities == "own" and run.config.has_labels
+    own = run.config.learns_from_own_areas
     return own and model.name == "wudapt_rf" and model.is_trained
 
 
@@ -56,7 +56,7 @@ def bootstrap_arguments(wildcards):
     run, model = run_of(wildcards), chosen_model(wildcards)
     if not is_retrained(run, model):
         return options_text(
-            {"map": resampled_map(wildcards), "split": tested_split(wildcards)}
+            {"map": resampled_map(wildcards), "split": run.config.tested_split}
         )
     options = {
         "retrain": f"{run.folder}/tiles",
@@ -70,11 +70,20 @@ def bootstrap_arguments(wildcards):
 
 
 def assessment_files(run):
-    """The accuracy report's files and those on the training areas, where the run has labels of areas."""
-    if not run.config.has_labels:
+    """The accuracy report's files and those on the training areas, where the city has areas.
+
+    Where no area tests the maps, forests are still trained anew: each draw keeps areas for its own test.
+    """
+    config = run.config
+    if not config.has_labels:
         return []
-    drawn = ("bootstraps.json", "accuracy.png", "confusion.png", "calibration.png")
     files = [f"{run.folder}/area_quality.{kind}" for kind in ("json", "csv", "gpkg")]
-    if run.config.accuracy.bootstraps:
-        files += [f"{folder}/{name}" for folder in map_folders(run) for name in drawn]
+    if config.accuracy.bootstraps:
+        drawn = map_folders(run, lambda m: config.areas_test or is_retrained(run, m))
+        files += [f"{folder}/bootstraps.json" for folder in drawn]
+    if config.accuracy.bootstraps and config.areas_test:
+        pictures = ("accuracy.png", "confusion.png", "calibration.png")
+        files += [
+            f"{folder}/{name}" for folder in map_folders(run) for name in pictures
+        ]
     return files

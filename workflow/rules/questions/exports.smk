@@ -1,5 +1,7 @@
 """What the rules that export a map ask the configuration; no rules here."""
 
+from lczmap.evaluation.map_accuracy_files import find_assessed
+
 # File of each export, as `exports` of the configuration names them
 EXPORT_FILES = {
     "lcz_generator": "lcz_generator.tif",
@@ -11,9 +13,14 @@ EXPORT_FILES = {
 
 
 def accuracy_of(wildcards):
-    """The accuracy of the main map, where there are labels to measure it on."""
+    """The accuracy of the main map, where there are areas to measure it on."""
     run = run_of(wildcards)
-    return f"{run.folder}/accuracy.json" if run.config.has_labels else []
+    return f"{run.folder}/accuracy.json" if run.config.areas_test else []
+
+
+def assessed_of(wildcards):
+    """What people measured on a sample of the main maps (`lczmap assess`), where they did."""
+    return [str(path) for path in find_assessed(Path(run_of(wildcards).folder))]
 
 
 def described_files(wildcards):
@@ -28,7 +35,7 @@ def described_files(wildcards):
         "map.png",
         "run.json",
     ]
-    if run.config.has_labels:
+    if run.config.areas_test:
         names.append("accuracy.json")
     return [
         *(f"{run.folder}/{name}" for name in names),
@@ -38,7 +45,8 @@ def described_files(wildcards):
 
 def described_arguments(wildcards, input):
     """The options of the verbs that describe a run."""
-    return options_text({"accuracy": input.accuracy or None})
+    assessed = [options_text({"map-accuracy": path}) for path in input.assessed]
+    return " ".join([options_text({"accuracy": input.accuracy or None}), *assessed])
 
 
 def export_files(run):

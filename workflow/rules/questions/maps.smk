@@ -20,6 +20,20 @@ def stack_names(config, sensors):
     return [stack_file(s, view) for s in sensors for view in config.stack_views(s)]
 
 
+def shown_stacks(wildcards):
+    """The stacks that a network of the run sees, and those of the picture; of all tiles."""
+    run = run_of(wildcards)
+    names = shown_stack_names(wildcards)
+    return [f"{run.folder}/tiles/{tile}/{name}" for name in names for tile in run.tiles]
+
+
+def shown_stack_names(wildcards):
+    """Their names in a tile's folder: a command with all paths of a large city would be too long for the system."""
+    config = run_of(wildcards).config
+    seen = stack_names(config, sensors_of_run(wildcards))
+    return list(dict.fromkeys([*seen, stack_names(config, ["sentinel-2"])[0]]))
+
+
 def picture_stacks(wildcards):
     """The Sentinel-2 stacks that a map is shown beside: the first view of all tiles."""
     run = run_of(wildcards)
@@ -34,6 +48,12 @@ def sensors_of_model(wildcards):
 def sensors_of_main(wildcards):
     config = run_of(wildcards).config
     return config.sensors_of(config.model)
+
+
+def sensors_of_run(wildcards):
+    """The sensors that any network of the run sees."""
+    config = run_of(wildcards).config
+    return list(dict.fromkeys(s for m in config.models for s in config.sensors_of(m)))
 
 
 def tile_files(name):
@@ -55,13 +75,6 @@ def mismatch_argument(wildcards):
     )
 
 
-def tested_split(wildcards):
-    """The polygons that test a map: all, where its network learned nothing of them."""
-    config = run_of(wildcards).config
-    model = model_of(wildcards) if hasattr(wildcards, "model") else config.model
-    return "all" if config.learns_elsewhere(model) else "test"
-
-
 def truth_of(wildcards):
     if run_of(wildcards).config.sentinel2.source == "simulate":
         return f"resources/simulation/{wildcards.city}/truth.tif"
@@ -79,19 +92,16 @@ def map_folders(run, chosen=lambda model: True):
 
 
 def reports_of(run):
-    """The accuracy of every network, or its agreement with its teacher, where there are labels."""
+    """The accuracy of every network where areas test it, and its agreement with its teacher where it has one."""
+    folders, agreeing = map_folders(run), []
     if run.config.training.labels == "teacher":
         teacher = f"{run.folder}/models/{run.config.training.teacher}"
-        return [
-            f"{folder}/agreement.json"
-            for folder in map_folders(run)
-            if folder != teacher
-        ]
-    return (
-        [f"{folder}/accuracy.json" for folder in map_folders(run)]
-        if run.config.has_labels
-        else []
-    )
+        agreeing = [folder for folder in folders if folder != teacher]
+    assessed = folders if run.config.areas_test else []
+    return [
+        *(f"{folder}/accuracy.json" for folder in assessed),
+        *(f"{folder}/agreement.json" for folder in agreeing),
+    ]
 
 
 def reports_of_all(name):

@@ -1,14 +1,27 @@
 """What the rules that label, train, import, adapt and join networks ask the configuration; no rules here."""
 
 
+def drawn_areas(wildcards):
+    """The file that people drew the training areas in, or that of the simulated city."""
+    areas = run_of(wildcards).config.training.areas
+    if areas is None:
+        return f"resources/simulation/{wildcards.city}/training_areas.kml"
+    return str(expand(areas, ROOT))
+
+
 def labels_of(wildcards):
     """What the patches are labelled by: training areas, or the map of the network that teaches."""
     run = run_of(wildcards)
     if run.config.training.labels == "teacher":
         return f"{run.folder}/models/{run.config.training.teacher}/probabilities.tif"
-    if run.config.training.areas is None:
-        return f"resources/simulation/{wildcards.city}/training_areas.kml"
-    return str(expand(run.config.training.areas, ROOT))
+    return drawn_areas(wildcards)
+
+
+def reference_patches(wildcards):
+    """The cells of the city's areas, which test its maps; beside the patches where a teacher labels these."""
+    run = run_of(wildcards)
+    taught = run.config.training.labels == "teacher"
+    return f"{run.folder}/{'reference' if taught else 'patches'}.gpkg"
 
 
 def teacher_map(wildcards):
@@ -19,14 +32,22 @@ def teacher_map(wildcards):
     )
 
 
-def split_arguments(training):
+def split_arguments(wildcards):
     """How `select-patches` divides the labels into training, validation and test."""
+    training = run_of(wildcards).config.training
     if training.labels == "teacher":
         return f"--teacher-half {training.half} --gap {training.gap_m}"
+    return area_arguments(wildcards)
+
+
+def area_arguments(wildcards):
+    """How `select-patches` reads areas and divides them; it stops where none can test a map that they shall test."""
+    config = run_of(wildcards).config
+    training = config.training
     field = f"--field {shlex.quote(training.field)} " if training.field else ""
     return (
         f"{field}--validation {training.validation} --test {training.test} --seed {training.seed} "
-        f"--patch-px {training.patch_px}"
+        f"--patch-px {training.patch_px}{' --must-test' if config.needs_test_polygons else ''}"
     )
 
 
@@ -62,8 +83,15 @@ def taught_stacks(wildcards):
 def examined_areas(wildcards):
     """The findings on the training areas that a network learns from, where they are the city's own."""
     run = run_of(wildcards)
-    own = run.config.training.cities == "own"
-    return [f"{run.folder}/area_quality.json"] if own and run.config.has_labels else []
+    own = run.config.learns_from_own_areas
+    return [f"{run.folder}/area_quality.json"] if own else []
+
+
+def tested_areas(wildcards):
+    """The areas' table, where it shows that polygons can test, and a network of the run learns from another one."""
+    table = reference_patches(wildcards)
+    needed = run_of(wildcards).config.needs_test_polygons
+    return [table] if needed and table not in taught_patches(wildcards) else []
 
 
 def further_cities(wildcards):

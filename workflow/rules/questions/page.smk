@@ -14,6 +14,12 @@ def shown_files(wildcards):
     return [*own, *(path for path in change_files() if path.startswith(changes))]
 
 
+def assessed_of_all(wildcards):
+    """What people measured on samples of the maps of all networks (`lczmap assess`), where they did."""
+    folders = map_folders(run_of(wildcards))
+    return [str(path) for folder in folders for path in find_assessed(Path(folder))]
+
+
 def beside_files(run):
     """What steps make beside the files that are wanted: names of classes, colours, layers of the QGIS project."""
     names = (
@@ -27,7 +33,7 @@ def beside_files(run):
         "wudapt": ("lcz_wudapt.clr", "lcz_wudapt.tif.aux.xml"),
     }
     own = ["rgb.tif", "aoi.geojson", "scenes.json", "coregistration.json"]
-    if has_areas(run):
+    if run.config.has_labels:
         own.append("training_areas.gpkg")
     return [
         *(f"{folder}/{name}" for folder in map_folders(run) for name in names),
@@ -41,14 +47,17 @@ def beside_files(run):
 
 
 def made_arguments(wildcards, input):
-    """The files that the page may show: those of this configuration, not what an earlier one left in the folder."""
+    """The files that the page may show: those of this configuration, not what an earlier one left in the folder.
+
+    Stacks are named once for all tiles: a command with all paths of a large city would be too long for the system.
+    """
     run = run_of(wildcards)
-    names = stack_names(run.config, ["sentinel-2"])
-    seen = [f"{run.folder}/tiles/{tile}/{name}" for tile in run.tiles for name in names]
-    return " ".join(
+    files = [
         f"--made {shlex.quote(str(path))}"
-        for path in (*input.shown, *beside_files(run), *seen)
-    )
+        for path in (*input.shown, *beside_files(run))
+    ]
+    stacks = [f"--stack {name}" for name in stack_names(run.config, ["sentinel-2"])]
+    return " ".join([*files, *stacks])
 
 
 def checkpoint_arguments(wildcards, input):

@@ -15,6 +15,11 @@ def other_map_file(wildcards):
     return str(expand(other_map_of(wildcards).path, ROOT))
 
 
+def compared_map(wildcards):
+    """The map of the run that the other one is compared with: lcz.tif or lcz_filtered.tif."""
+    return f"{run_of(wildcards).folder}/{other_map_of(wildcards).against}.tif"
+
+
 def other_map_band(wildcards):
     return other_map_of(wildcards).band
 

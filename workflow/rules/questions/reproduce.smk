@@ -126,6 +126,13 @@ def reproduction_recipe(wildcards):
     return json.dumps(row_options(section, wildcards.row), sort_keys=True)
 
 
+def reproduction_palette(wildcards):
+    """The palette of the first configuration that asks for the table."""
+    section = reproduction_of(wildcards)[0]
+    configs = (run.config for run in RUNS.values())
+    return next(c.map.palette for c in configs if c.reproduce == section)
+
+
 def reproduction_definition(wildcards):
     """What the row is, so that Snakemake runs it again when its table or preset changes."""
     section = reproduction_of(wildcards)[0]
