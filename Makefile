@@ -9,6 +9,8 @@ LCZMAP := -c constraints.txt -e '.[workflow,dev]'
 UV := $(shell command -v uv 2>/dev/null)
 # uv reads its own variables: let it look where pip was told to look
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# Bytecode is kept, whatever containers set: each of hundreds of processes would compile its libraries anew
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test unit-test lint style types setup w2w clean help
 
@@ -53,19 +55,13 @@ w2w: .w2w/.installed ## w2w in an environment of its own (it needs another raste
 
 # $(call environment,FOLDER,WHAT): a virtual environment with packages in it. uv does in seconds what takes pip minutes;
 # where it fails (an index that only pip's own settings name), pip is asked.
-ifneq ($(UV),)
 define environment
-	test -x $(1)/bin/python || uv venv --python $(PYTHON) $(1)
-	uv pip install --python $(1)/bin/python $(PIP_ARGS) $(2)
-endef
-else
-define environment
-	test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || \
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || { rm -rf $(1); uv venv --seed --python $(PYTHON) $(1); } || \
 	  { echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	{ $(1)/bin/python -m pip install -q $(PIP_ARGS) uv && $(1)/bin/uv pip install --python $(1)/bin/python $(PIP_ARGS) $(2); } \
-	  || $(1)/bin/python -m pip install $(PIP_ARGS) $(2)
+	{ $(if $(UV),true,$(1)/bin/python -m pip install -q $(PIP_ARGS) uv) && \
+	  $(if $(UV),uv,$(1)/bin/uv) pip install --python $(1)/bin/python $(PIP_ARGS) $(2); } || \
+	  $(1)/bin/python -m pip install $(PIP_ARGS) $(2)
 endef
-endif
 
 clean: ## remove results and intermediate files, keep the environment
 	rm -rf results resources logs .snakemake

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 from affine import Affine
+from labelled_sample import assess_map as assess_sample
 from odc.geo.geobox import GeoBox
 
 from lczmap.files import sha256, write_json
-from lczmap.provenance import RELIABILITY_TAG, attribution, map_tags, network_label, run_record, summary
-from lczmap.raster import Stack, write_stack
+from lczmap.provenance import RELIABILITY_TAG, attribution, map_tags, network_label, run_record
+from lczmap.raster import Stack, write_class_map, write_stack
+from lczmap.run_summary import summary
 
 SCENE = {"id": "s", "sensor": "sentinel-2", "platform": "sentinel-2b", "datetime": "2020-06-04T06:00:41Z", "state": {}}
 
@@ -72,6 +74,12 @@ def test_the_record_and_the_summary_say_that_no_area_tested_the_map(tmp_path: Pa
     assess = {"oa": {"value": 0.5, "low": None, "high": None}}
     write_json(folder / "models" / "other" / "accuracy.json", assess)  # of an earlier configuration
     assert "0.500" not in summary(folder, tmp_path / "benchmarks")
+    codes = np.repeat(np.array([[6, 14]], np.uint8), 10, axis=0)
+    write_class_map(folder / "lcz.tif", codes, GeoBox((10, 2), Affine(100, 0, 0, 0, -100, 5e6), "EPSG:32633"), tags={})
+    assess_sample(folder / "lcz.tif")
+    said = summary(folder, tmp_path / "benchmarks")  # people measured it: no need to say how to
+    assert "lcz.tif: overall accuracy of the whole map 1.000" in said and "from 6 cells that people labelled" in said
+    assert record["untested"] not in said
 
 
 ENSEMBLE: dict[str, Any] = {

@@ -37,6 +37,8 @@ def read_places(
         found, notes = classes_at(lcz, parse_place(at, crs=crs), confidence=confidence, reach_m=reach, band=band)
         lines = place_lines(found[0], reach_m=reach)
     elif at is None and places is not None and out is not None:
+        if out.resolve() in (lcz.resolve(), places.resolve()):
+            raise ValueError(f"{out}: is read here; give the table of classes another name")
         found, notes = classes_at(lcz, read_table(places, crs=crs), confidence=confidence, reach_m=reach, band=band)
         write_places(out, found)
         lines = [f"{out}: {table_line(found)}"]

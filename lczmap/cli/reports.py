@@ -125,7 +125,7 @@ def summarise_run(
 
     Example: lczmap summarise-run results/demo/2024-05-01_2024-09-30
     """
-    from lczmap.provenance import summary
+    from lczmap.run_summary import summary
 
     for folder in folders:
         if (folder / "run.json").is_file():

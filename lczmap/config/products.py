@@ -95,13 +95,13 @@ class Temperature(Section):
     surface: SurfaceTemperature = SurfaceTemperature()
     reference: Annotated[ClassLabel, BeforeValidator(str)] = "D"
     """Class that the others are compared with, 1 to 10 or A to G. Where a city has no D, another one must be named."""
-    border_m: float = Field(default=200, ge=0)
+    border_m: float = Field(default=200.0, ge=0)
     """Metres: a raster's cells nearer than this to the border of their zone are left out, stations are flagged."""
     least_confidence: float | None = Field(default=None, ge=0, le=1)
     """A raster's cells whose most probable class (before the filter) is less probable are left out; null: all count."""
-    block_m: float = Field(default=2000, ge=0)
+    block_m: float = Field(default=2000.0, ge=0)
     """Width in metres of the blocks of cells that the intervals of a raster come from."""
     sensors: int = Field(default=0, ge=0)
     """How many thermometers to propose places for; 0 for none."""
-    clearance_m: float = Field(default=200, ge=0)
+    clearance_m: float = Field(default=200.0, ge=0)
     """Metres from the border of its zone that a thermometer shall have."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,9 +90,9 @@ def fingerprint(codes: npt.NDArray[np.uint8], geobox: GeoBox) -> str:
     return digest.hexdigest()
 
 
-def find_sampled(codes_sha256: str, maps: Iterable[Path]) -> Path | None:
-    """Return the first map with this fingerprint; None where every map has other classes or another grid."""
-    return next((path for path in maps if fingerprint(*read_class_map(path)) == codes_sha256), None)
+def fingerprints(maps: Sequence[Path]) -> dict[str, Path]:
+    """Return maps by their fingerprint, each read once; of equal maps the first."""
+    return {fingerprint(*read_class_map(path)): path for path in reversed(maps)}
 
 
 def crs_name(geobox: GeoBox) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lczmap.evaluation.records import read_report
-from lczmap.evaluation.sampling import find_sampled
+from lczmap.evaluation.sampling import fingerprints
 
 _KEYS = ("codes_sha256", "oa", "labels", "assessed_share")
 
@@ -27,10 +27,10 @@ def read_map_accuracies(paths: Sequence[Path], maps: Sequence[Path]) -> list[Map
 
     Files of maps with other classes or another grid are left out. ValueError for a file that is none of `assess`.
     """
-    found = []
+    known, found = fingerprints(maps) if paths else {}, []
     for path in paths:
         content = read_report(path, _KEYS, verb="assess")
-        sampled = find_sampled(content["codes_sha256"], maps)
+        sampled = known.get(content["codes_sha256"])
         if sampled is not None:
             found.append((maps.index(sampled), -_labelled(path, content), MapAccuracy(path, content, sampled.name)))
     return [one for *_, one in sorted(found, key=lambda entry: entry[:2])]

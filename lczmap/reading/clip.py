@@ -39,11 +39,16 @@ Resampling = Literal["nearest", "majority"]
 
 @dataclass(frozen=True)
 class CutArea:
-    """An area in longitude and latitude; of an outline, cells whose centre lies outside it are left without class."""
+    """An area in longitude and latitude; of an outline, cells whose centre lies outside it are left without class.
+
+    `path` is the file that it was read from, `ground` the lattice of a raster whose ground it is.
+    """
 
     area: BaseGeometry
     is_outline: bool
     name: str
+    path: Path | None = None
+    ground: GeoBox | None = None
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,12 @@ def parse_area(text: str) -> CutArea:
         return CutArea(bbox_aoi(bounds), False, "the box")
     path = Path(text)
     if path.suffix.lower() not in RASTERS:
-        return CutArea(read_aoi(path), True, path.name)
+        return CutArea(read_aoi(path), True, path.name, path)
     _with_crs(path, read_header(path))
     ground = lattice(path)
     box = ground.boundingbox
-    return CutArea(bbox_aoi((box.left, box.bottom, box.right, box.top), str(ground.crs)), False, path.name)
+    area = bbox_aoi((box.left, box.bottom, box.right, box.top), str(ground.crs))
+    return CutArea(area, False, path.name, path, ground)
 
 
 def clip_map(
@@ -87,14 +93,15 @@ def clip_map(
 ) -> Cut:
     """Write the part of an LCZ map that an area covers, in the format of lcz.tif.
 
-    Its cells are the map's own in its own CRS, not resampled; with `like` those of that map, all of them, each with
-    the class at its centre or, by `majority`, the most frequent one in it. Codes become 1..17; tags name the source.
+    Its cells are the map's own in its own CRS, not resampled; with `like` all those of that map, each with the class at
+    its centre or, by `majority`, the most frequent one in it, where its centre lies in the area. Codes become 1..17;
+    tags name the source.
     Memory holds what is cut out. ValueError for a map without a CRS, with anything but LCZ classes, or without a class
     in the area, and for an area too large.
     """
     if resampling == "majority" and like is None:
         raise ValueError("--resampling majority needs --like: without it no cell is resampled")
-    if out_path.resolve() in (map_path.resolve(), like.resolve() if like else None):
+    if out_path.resolve() in {path.resolve() for path in (map_path, like, area.path) if path is not None}:
         raise ValueError(f"{out_path}: is read here; give the part another name")
     header = read_header(map_path)
     _with_crs(map_path, header)
@@ -104,13 +111,19 @@ def clip_map(
     else:
         _with_crs(like, read_header(like))
         geobox = lattice(like)
-    outside = ~cells_inside(_in_crs(area.area, geobox), geobox) if area.is_outline else None
+    masks = area.is_outline or (like is not None and area.ground != geobox)
+    outside = ~cells_inside(_in_crs(area, geobox), geobox) if masks else None
     mode: Literal["nearest", "mode"] = "mode" if resampling == "majority" else "nearest"
     codes, numbering = read_classes_onto(map_path, geobox, band=band, resampling=mode)
     if outside is not None:
         codes[outside] = 0
     cells = codes.size - (0 if outside is None else int(outside.sum()))
     classified = int(np.count_nonzero(codes))
+    if not cells:
+        raise ValueError(
+            f"{like or map_path}: no centre of a cell lies in {area.name} ({_degrees(area.area)}); give an area on its "
+            "ground"
+        )
     if not classified:
         raise ValueError(
             f"{map_path}: has no class in {area.name} ({_degrees(area.area)}); compare it with the map's area: "
@@ -119,6 +132,7 @@ def clip_map(
     source = f"{map_path.name} band {band} ({numbering})"
     how = {} if like is None else {"LCZMAP_RESAMPLED_FROM": f"{source} by {resampling} onto {like.name}"}
     tags = {**own_tags(header.tags), "LCZMAP_CLIPPED_FROM": f"{source} to {area.name}", **how}
+    tags.pop("LCZMAP_GAPS", None)  # the share of the whole run's area
     write_class_map(out_path, codes, geobox, tags=tags, palette=palette or palette_of(header.tags))
     return Cut(geobox, classified / cells)
 
@@ -133,7 +147,7 @@ def _with_crs(path: Path, header: RasterHeader) -> None:
 def _own_cells(own: GeoBox, area: CutArea, path: Path) -> GeoBox:
     """Return the cells of a map that touch an area, also across the antimeridian; ValueError for none or too many."""
     to_cell = ~own.transform
-    corners = shapely.get_coordinates(shapely.transform(_in_crs(area.area, own), lambda xy: _moved(to_cell, xy)))
+    corners = shapely.get_coordinates(shapely.transform(_in_crs(area, own), lambda xy: _moved(to_cell, xy)))
     first = np.floor(corners.min(axis=0) + EDGE_CELLS).astype(int)  # column, row
     last = np.ceil(corners.max(axis=0) - EDGE_CELLS).astype(int)
     reached = []
@@ -163,8 +177,11 @@ def _moved(transform: Affine, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.flo
     return np.column_stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f])
 
 
-def _in_crs(area: BaseGeometry, geobox: GeoBox) -> BaseGeometry:
+def _in_crs(cut: CutArea, geobox: GeoBox) -> BaseGeometry:
     """Return an area in the CRS of a raster; in degrees its longitudes run on across the antimeridian."""
+    area = cut.area
+    if cut.ground is not None and cut.ground.crs == geobox.crs and not geobox.crs.geographic:
+        return cut.ground.extent.geom  # through degrees and back, straight edges would bend out of their cells
     to_map = pyproj.Transformer.from_crs(LONLAT, str(geobox.crs), always_xy=True)
     in_degrees = geobox.crs is not None and geobox.crs.geographic
     west, _, east, _ = area.bounds

@@ -16,12 +16,13 @@ from odc.geo.geobox import GeoBox
 
 from lczmap.aoi import unwrapped
 from lczmap.classes import CLASSES, class_values, find_numbering, to_codes
+from lczmap.evaluation.map_accuracy_files import MAIN_MAPS
 from lczmap.files import write_text
 from lczmap.heat.stations import STATION
 from lczmap.heat.zones import place_clearance_m
 from lczmap.mapping.confidence import CONFIDENCE_BANDS
 from lczmap.point_table import check_place_crs, find_column, read_points
-from lczmap.raster import RasterHeader, lattice, read_header, read_windows, square_pixel_m
+from lczmap.raster import RasterHeader, lattice, read_at, read_header, read_windows, square_pixel_m
 
 REACH_M = 1000.0
 """Farther than this from a place no border is looked for."""
@@ -105,9 +106,10 @@ def classes_at(
 ) -> tuple[list[PlaceClass], tuple[str, ...]]:
     """Return what an LCZ map of either numbering says of places, in their order, and notes on what it does not say.
 
-    `confidence` is confidence.tif on the cells of the map; without it the one beside the map is taken, if any. A
-    place on the border of two cells belongs to the south-eastern one. Only the surroundings of places are read.
-    ValueError for a map without a CRS, with anything but LCZ classes, or a confidence.tif of other cells.
+    `confidence` is confidence.tif on the cells of the map; without it the one beside lcz.tif or lcz_filtered.tif is
+    taken, if any: beside a map of another name it may be another map's. A place on the border of two cells belongs to
+    the south-eastern one. Only the surroundings of places are read. ValueError for a map without a CRS, with anything
+    but LCZ classes, or a confidence.tif of other cells.
     """
     header = read_header(map_path)
     _check_map(map_path, header, band)
@@ -122,7 +124,7 @@ def classes_at(
     found = iter(_codes(map_path, header, inside, cell_m, reach_m, band))
     beside = confidence or _beside(map_path)
     if beside is None:
-        notes.append(f"no confidence: no confidence.tif beside {map_path.name}; name one with --confidence")
+        notes.append(f"no confidence of {map_path.name} is known; name its confidence.tif with --confidence")
     sure = iter(_confidences(beside, geobox, inside))
     lonlat = pyproj.Transformer.from_crs(places.crs, "EPSG:4326", always_xy=True).transform(places.x, places.y)
     listed = []
@@ -207,7 +209,7 @@ def _codes(
 
 def _beside(map_path: Path) -> Path | None:
     path = map_path.with_name("confidence.tif")
-    return path if path.is_file() else None
+    return path if map_path.name in MAIN_MAPS and path.is_file() else None
 
 
 def _confidences(path: Path | None, geobox: GeoBox, cells: Sequence[_Cell]) -> list[tuple[float | None, float | None]]:
@@ -221,10 +223,10 @@ def _confidences(path: Path | None, geobox: GeoBox, cells: Sequence[_Cell]) -> l
             f"{', '.join(names)} on {lattice(path).shape[0]} × {lattice(path).shape[1]} cells; name the map's own with "
             "--confidence"
         )
-    windows = [cell.window(0, (geobox.shape.y, geobox.shape.x)) for cell in cells]
-    bands = [read_windows(path, windows, band=names.index(name) + 1) for name in CONFIDENCE_BANDS]
-    return [(_finite(first), _finite(second)) for first, second in zip(*bands, strict=True)]
+    rows, cols = (np.array([int(at) for at in places]) for places in ([c.row for c in cells], [c.col for c in cells]))
+    values = read_at(path, rows, cols)[[names.index(name) for name in CONFIDENCE_BANDS]]
+    return [(_finite(first), _finite(second)) for first, second in values.T]
 
 
-def _finite(cell: npt.NDArray[np.float32]) -> float | None:
-    return float(cell[0, 0]) if np.isfinite(cell[0, 0]) else None
+def _finite(value: np.floating) -> float | None:
+    return float(value) if np.isfinite(value) else None

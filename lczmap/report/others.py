@@ -66,7 +66,8 @@ def other_maps(run: RunFolder) -> Iterator[Html]:
 
 def _compared(report: Mapping[str, Any]) -> Html:
     """Return which of our maps another one was compared with."""
-    which = "map before the filter" if report["map_filter"] is None else "filtered map"
+    filtered = report.get("map_filter") is not None  # reports of earlier versions: never
+    which = "filtered map" if filtered else "map before the filter"
     return paragraph(f"The {which} ({report['map']}) was compared with {report['other']['file']}.")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from lczmap.provenance import measured_steps, network_label
+from lczmap.provenance import network_label
 from lczmap.report.markup import Cell, Number, folded, join, paragraph, table, tag
 from lczmap.report.run_folder import RunFolder, Section, absent
 from lczmap.report.values import flat_table
+from lczmap.run_summary import measured_steps
 
 
 def parameters_section(run: RunFolder) -> Section:

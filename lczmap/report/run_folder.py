@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from lczmap.evaluation.map_accuracy_files import ASSESSED, MAIN_MAPS, find_assessed
 from lczmap.evaluation.records import read_report
-from lczmap.evaluation.sampling import find_sampled
+from lczmap.evaluation.sampling import fingerprints
 from lczmap.grid import Grid
 from lczmap.report.json_file import Record, read_record
 from lczmap.report.markup import Html, paragraph, picture, tag
@@ -109,15 +109,17 @@ class RunFolder:
     def assessments(self) -> list[Assessment]:
         """Results of `assess` for the maps of the run, the main network's first; ValueError for a broken one."""
         folders = [self.folder, *(self.folder / "models" / name for name in self.networks())]
+        results = [path for folder in folders for path in find_assessed(folder)]
         maps = [path for name in MAIN_MAPS for path in (folder / name for folder in folders) if self.shows(path)]
-        return [self._assessment(path, maps) for folder in folders for path in find_assessed(folder)]
+        known = fingerprints(maps) if results else {}
+        return [self._assessment(path, known) for path in results]
 
     def main_assessments(self) -> list[Assessment]:
         """Return those of the main network's maps: what is known of how often the map itself is right."""
         return [one for one in self.assessments if one.map_name in MAIN_MAPS]
 
-    def _assessment(self, path: Path, maps: Sequence[Path]) -> Assessment:
-        sampled = find_sampled(read_report(path, ("codes_sha256",), verb="assess")["codes_sha256"], maps)
+    def _assessment(self, path: Path, known: Mapping[str, Path]) -> Assessment:
+        sampled = known.get(read_report(path, ("codes_sha256",), verb="assess")["codes_sha256"])
         name = None if sampled is None else sampled.relative_to(self.folder).as_posix()
         return Assessment(path, read_record(path), name)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyproj
 import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -91,15 +92,16 @@ def test_an_outline_leaves_out_the_cells_beyond_it(world: Path, tmp_path: Path) 
 def test_older_codes_become_current_ones_and_our_tags_stay(tmp_path: Path) -> None:
     box = GeoBox((20, 20), Affine(100, 0, 390_000, 0, -100, 5_820_000), UTM)
     codes = random_codes((20, 20))
-    tags = {"LCZMAP_NETWORK": "gul_s2", "AREA": "x"}
+    tags = {"LCZMAP_NETWORK": "gul_s2", "LCZMAP_GAPS": "1.00%", "AREA": "x"}
     write_cells(tmp_path / "old.tif", code_to_wudapt(codes)[None], box, names=["lcz"], nodata=0, tags=tags)
     write_class_map(tmp_path / "ours.tif", codes[5:9, 2:8], box[5:9, 2:8], tags={})
     assert run(tmp_path / "old.tif", tmp_path / "ours.tif", tmp_path / "part.tif").exit_code == 0
     part, geobox = read_class_map(tmp_path / "part.tif")
-    assert read_tags(tmp_path / "part.tif")["LCZMAP_NETWORK"] == "gul_s2"
+    kept = read_tags(tmp_path / "part.tif")
+    assert kept["LCZMAP_NETWORK"] == "gul_s2" and "LCZMAP_GAPS" not in kept  # of the whole
     top, left = (round(n) for n in ((5_820_000 - geobox.transform.f) / 100, (geobox.transform.c - 390_000) / 100))
     assert geobox.transform == box[top:, left:].transform
-    assert (abs(top - 5), abs(left - 2)) <= (1, 1) and part.shape <= (6, 8)
+    assert (top, left, part.shape) == (5, 2, (4, 6))
     np.testing.assert_array_equal(part, codes[top : top + part.shape[0], left : left + part.shape[1]])
 
 
@@ -122,6 +124,20 @@ def test_a_given_grid_gets_the_class_at_its_centres_or_the_most_frequent(tmp_pat
         assert counts[int(majority[r, c])] == max(counts.values())
     tags = read_tags(tmp_path / "majority.tif")
     assert tags["LCZMAP_RESAMPLED_FROM"].endswith("by majority onto ours.tif")
+
+
+def test_cells_of_a_given_grid_outside_the_box_have_no_class(world: Path, tmp_path: Path) -> None:
+    box = GeoBox((40, 40), Affine(1000, 0, 380_000, 0, -1000, 5_840_000), UTM)
+    write_class_map(tmp_path / "ours.tif", np.full((40, 40), 1, np.uint8), box, tags={})
+    result = run(world, "13.3,52.5,13.6,52.6", tmp_path / "part.tif", "--like", tmp_path / "ours.tif")
+    assert "100.0% of the area has a class" in result.output
+    codes, geobox = read_class_map(tmp_path / "part.tif")
+    lon, lat = pyproj.Transformer.from_crs(UTM, "EPSG:4326", always_xy=True).transform(
+        *np.meshgrid(380_500 + 1000 * np.arange(40), 5_839_500 - 1000 * np.arange(40))
+    )
+    inside = (lon > 13.3) & (lon < 13.6) & (lat > 52.5) & (lat < 52.6)
+    assert geobox == box and 150 < inside.sum() < 300
+    np.testing.assert_array_equal(codes > 0, inside)
 
 
 @pytest.mark.parametrize("resampling", ["nearest", "mode"])
@@ -189,7 +205,9 @@ def test_only_the_part_is_held_in_memory(tmp_path: Path) -> None:
         (("14,52,13.5,53", "out.tif", "--like", "none.tif"), "none.tif: no such file"),
         (("13,52,14,53", "out.tif", "--resampling", "majority"), "--resampling majority needs --like"),
         (("13,52,14,53", "out.tif", "--band", "3"), "expected band 3, the file has 1"),
-        (("13,52,14,53", "out.tif", "--like", "far.tif"), "has no class in the box"),
+        (("13,52,14,53", "out.tif", "--like", "far.tif"), "far.tif: no centre of a cell lies in the box"),
+        (("13.9,16.3,14.1,16.6", "out.tif", "--like", "far.tif"), "world.tif: has no class in the box"),
+        (("far.tif", "far.tif"), "far.tif: is read here; give the part another name"),
     ],
 )
 def test_what_cannot_be_cut_is_refused_and_writes_nothing(

@@ -67,7 +67,7 @@ def test_every_cell_is_found_with_its_clearance(city: Path) -> None:
         else:
             assert (place.state, place.clearance_m) == ("no class", None)
     assert [place.state for place in found].count("no class") > 3
-    assert len(notes) == 1 and "no confidence.tif beside lcz.tif" in notes[0]
+    assert len(notes) == 1 and "no confidence of lcz.tif is known" in notes[0]
 
 
 def test_a_table_in_degrees_becomes_a_table_of_classes(city: Path) -> None:
@@ -124,6 +124,23 @@ def test_the_other_numbering_and_degrees_are_read_without_a_distance(tmp_path: P
     assert [place.state for place in found][2:] == ["no class", "class", "outside the map"]
     assert all(place.clearance_m is None for place in found)
     assert any(note.startswith("no distance to the zone's border: ") for note in notes)
+
+
+def test_the_confidence_beside_another_map_is_not_taken_for_its_own(city: Path) -> None:
+    write_confidence(city / "confidence.tif")
+    (city / "lcz.tif").rename(city / "global.tif")
+    place = Places(("a",), np.array([391_250.0]), np.array([5_818_750.0]), UTM)
+    ((found,), notes) = classes_at(city / "global.tif", place)
+    assert found.code and found.confidence is None and "no confidence of global.tif is known" in notes[0]
+    ((named,), _) = classes_at(city / "global.tif", place, confidence=city / "confidence.tif")
+    assert named.confidence is not None
+
+
+def test_the_table_of_places_is_not_overwritten(city: Path) -> None:
+    (city / "places.csv").write_text("lon,lat\n13.4,52.5\n")
+    result = run(city / "lcz.tif", city / "places.csv", city / "places.csv")
+    assert "is read here; give the table of classes another name" in str(result.exception)
+    assert (city / "places.csv").read_text() == "lon,lat\n13.4,52.5\n"
 
 
 def test_missing_confidence_of_a_cell_stays_empty(city: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ from lczmap.scenes.seasons import months_of
 from lczmap.views import stack_file
 
 ROOT = Path(workflow.basedir)
+
+# Jobs keep their bytecode, whatever containers set: each of hundreds would compile its libraries anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Jobs import this clone's package, in any working directory and after any environment is activated
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(ROOT))}; ")

@@ -14,7 +14,7 @@ rule export_vector:
     conda:
         "../../envs/lczmap.yaml"
     resources:
-        mem_mb=6000,  # 0.6 GB for 3000 × 3000 cells, 48 bytes for each further cell
+        mem_mb=6000,  # for 10,000 × 10,000 cells
     shell:
         "python -m lczmap export-vector {input.lcz:q} {output.vector:q} --confidence {input.confidence:q} "
         "> {log:q} 2>&1"

@@ -16,7 +16,7 @@ rule assess_map:
     conda:
         "../../envs/lczmap.yaml"
     resources:
-        mem_mb=3000,  # 760 MB for 10,000 × 10,000 cells
+        mem_mb=3000,  # for 10,000 × 10,000 cells
     params:
         seed=setting("training.seed"),
         split=setting("tested_split"),
@@ -53,7 +53,7 @@ rule assess_agreement:
     conda:
         "../../envs/lczmap.yaml"
     resources:
-        mem_mb=4000,  # 640 MB for 10,000 × 10,000 cells, and 260 bytes for each cell that the teacher labels
+        mem_mb=4000,  # for 10,000 × 10,000 cells
     params:
         seed=setting("training.seed"),
     shell:
@@ -119,7 +119,7 @@ rule draw_map:
     conda:
         "../../envs/lczmap.yaml"
     resources:
-        mem_mb=7000,  # 0.7 GB for 3000 × 3000 cells, 58 bytes for each further cell
+        mem_mb=7000,  # for 10,000 × 10,000 cells
     params:
         title=lambda w: f"{w.city}, {run_of(w).config.start} to {run_of(w).config.end}",
         truth=lambda w, input: (

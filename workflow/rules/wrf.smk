@@ -15,7 +15,7 @@ rule export_lcz_generator:
     conda:
         "../../envs/lczmap.yaml"
     resources:
-        mem_mb=6000,  # 0.5 GB for 3000 × 3000 cells, 49 bytes for each further cell
+        mem_mb=6000,  # for 10,000 × 10,000 cells
     shell:
         "python -m lczmap export-lcz-generator {input.lcz:q} {input.filtered:q} {input.confidence:q} "
         "{output.bands:q} > {log:q} 2>&1"
