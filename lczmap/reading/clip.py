@@ -180,10 +180,10 @@ def _moved(transform: Affine, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.flo
 def _in_crs(cut: CutArea, geobox: GeoBox) -> BaseGeometry:
     """Return an area in the CRS of a raster; in degrees its longitudes run on across the antimeridian."""
     area = cut.area
-    if cut.ground is not None and cut.ground.crs == geobox.crs and not geobox.crs.geographic:
+    in_degrees = geobox.crs is not None and geobox.crs.geographic
+    if cut.ground is not None and cut.ground.crs == geobox.crs and not in_degrees:
         return cut.ground.extent.geom  # through degrees and back, straight edges would bend out of their cells
     to_map = pyproj.Transformer.from_crs(LONLAT, str(geobox.crs), always_xy=True)
-    in_degrees = geobox.crs is not None and geobox.crs.geographic
     west, _, east, _ = area.bounds
 
     def move(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
