@@ -21,9 +21,9 @@ demo: setup ## map the simulated demo city
 	PATH="$(abspath $(BIN)):$$PATH" snakemake --cores $(CORES)
 	$(BIN)/python -m lczmap summarise-run results/demo/*/
 
-# One thread for each process: libraries that use all cores get in each other's way
-test: unit-test ## run all tests
-	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "workflow or server or browser or slow" -n 2 --dist loadfile --no-loadscope-reorder
+# One thread for each process: libraries that use all cores get in each other's way. Long tests start first (conftest.py)
+test: setup ## run all tests
+	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 unit-test: setup ## run the quick tests, which start no Snakemake, server, browser or long training
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow and not server and not browser and not slow" -n auto --dist loadfile

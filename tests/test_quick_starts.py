@@ -15,15 +15,24 @@ HEAVY = (
     *("pandas", "geopandas", "pyogrio", "pyarrow", "xarray", "distributed", "h5py", "rich"),
 )
 """Libraries that take 0.2 s or more of CPU to load, or come with one that does."""
+LIGHT = (
+    "lczmap.mapping.mosaic, lczmap.mapping.classify, lczmap.provenance, "
+    "lczmap.exports.metadata, lczmap.exports.true_color, lczmap.exports.kmz, lczmap.exports.stac, "
+    "lczmap.report.page, "
+    "lczmap.scenes.search, lczmap.scenes.stack, "
+    "lczmap.evaluation.accuracy, lczmap.evaluation.figures, lczmap.evaluation.accuracy_figures, "
+    "lczmap.training.patches, lczmap.training.areas, lczmap.aoi"
+)
 RUN = """
 import sys
 from lczmap.cli import main
-sys.argv[0] = "lczmap"
-try:
-    main()
-except SystemExit as end:
-    assert not end.code, end.code
-print("loaded:", *sys.modules)
+for command in sys.argv[1:]:
+    sys.argv = ["lczmap", *command.split("|")]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, (command, end.code)
+    print("loaded:", *sys.modules)
 """
 
 
@@ -53,7 +62,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_verbs_that_write_small_files_load_no_heavy_library(city: Path) -> None:
     lcz, filtered, confidence = (city / f"{name}.tif" for name in ("lcz", "lcz_filtered", "confidence"))
     bands, wrf = city / "lcz_generator.tif", city / "wrf"
-    for arguments in (
+    commands = (
         ("define-grid", city / "grid.json", "--aoi", "12.30,45.94,12.32,45.96"),
         ("write-aoi", city / "grid.json", city / "aoi.geojson"),
         ("write-confidence", city / "probabilities.tif", confidence),
@@ -62,19 +71,14 @@ def test_verbs_that_write_small_files_load_no_heavy_library(city: Path) -> None:
         ("export-wudapt", filtered, city / "lcz_wudapt.tif"),
         ("export-lcz-generator", lcz, filtered, confidence, bands),
         ("export-wrf", bands, wrf / "urban_parameters.csv", wrf / "README.txt"),
-    ):
-        assert loaded(RUN, *arguments) == set(), arguments[0]
+    )
+    assert loaded(RUN, *("|".join(map(str, command)) for command in commands)) == set()
 
 
 @pytest.mark.parametrize(
     ("modules", "allowed"),
     [
-        ("lczmap.mapping.mosaic, lczmap.mapping.classify, lczmap.provenance", set()),
-        ("lczmap.exports.metadata, lczmap.exports.true_color, lczmap.exports.kmz, lczmap.exports.stac", set()),
-        ("lczmap.report.page", set()),
-        ("lczmap.scenes.search, lczmap.scenes.stack", set()),
-        ("lczmap.evaluation.accuracy, lczmap.evaluation.figures, lczmap.evaluation.accuracy_figures", set()),
-        ("lczmap.training.patches, lczmap.training.areas, lczmap.aoi", set()),
+        (LIGHT, set()),
         ("lczmap.scenes.shift", {"scipy.ndimage"}),
         ("lczmap.mapping.filter", {"numba"}),
     ],

@@ -45,7 +45,7 @@ def test_each_file_has_its_own_unit_band_and_time(said: str) -> None:
 
 def test_distances_and_confidence_are_those_of_the_configuration(said: str) -> None:
     measured = command(said, "measure-heat", "heat.json")
-    assert "--border 50.0 --block 2000 " in measured
+    assert "--border 50.0 --block 2000.0 " in measured
     assert f"--confidence results/a/{PERIOD}/confidence.tif --least-confidence 0.4" in measured
     assert "--sensors 9 --clearance 60.0" in command(said, "propose-sensors", "sensors.json")
 
