@@ -18,5 +18,10 @@ def real_data() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the long workflow tests first, so that the short ones fill what is left on the other cores."""
-    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+    """Start files with long tests first, so that the short ones fill what is left on the other cores."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    marks = ("workflow", "slow", "server", "browser")
+    return next((rank for rank, mark in enumerate(marks) if item.get_closest_marker(mark)), len(marks))
