@@ -18,7 +18,6 @@ from lczmap.aoi import LONLAT, bbox_aoi, parse_bbox, read_aoi, unwrapped
 from lczmap.classes import PaletteName, palette_of
 from lczmap.provenance import own_tags
 from lczmap.raster import (
-    RasterHeader,
     cells_inside,
     lattice,
     read_classes_onto,
@@ -26,6 +25,7 @@ from lczmap.raster import (
     turned,
     write_class_map,
 )
+from lczmap.reading.header import check_crs
 
 RASTERS = (".tif", ".tiff", ".vrt")
 """Endings of an area that is the ground of a map."""
@@ -74,7 +74,7 @@ def parse_area(text: str) -> CutArea:
     path = Path(text)
     if path.suffix.lower() not in RASTERS:
         return CutArea(read_aoi(path), True, path.name, path)
-    _with_crs(path, read_header(path))
+    check_crs(path, read_header(path))
     ground = lattice(path)
     box = ground.boundingbox
     area = bbox_aoi((box.left, box.bottom, box.right, box.top), str(ground.crs))
@@ -104,12 +104,12 @@ def clip_map(
     if out_path.resolve() in {path.resolve() for path in (map_path, like, area.path) if path is not None}:
         raise ValueError(f"{out_path}: is read here; give the part another name")
     header = read_header(map_path)
-    _with_crs(map_path, header)
+    check_crs(map_path, header)
     own = lattice(map_path)
     if like is None:
         geobox = _own_cells(own, area, map_path)
     else:
-        _with_crs(like, read_header(like))
+        check_crs(like, read_header(like))
         geobox = lattice(like)
     masks = area.is_outline or (like is not None and area.ground != geobox)
     outside = ~cells_inside(_in_crs(area, geobox), geobox) if masks else None
@@ -119,16 +119,7 @@ def clip_map(
         codes[outside] = 0
     cells = codes.size - (0 if outside is None else int(outside.sum()))
     classified = int(np.count_nonzero(codes))
-    if not cells:
-        raise ValueError(
-            f"{like or map_path}: no centre of a cell lies in {area.name} ({_degrees(area.area)}); give an area on its "
-            "ground"
-        )
-    if not classified:
-        raise ValueError(
-            f"{map_path}: has no class in {area.name} ({_degrees(area.area)}); compare it with the map's area: "
-            f"lczmap info {map_path}"
-        )
+    _check_found(cells, classified, area, like or map_path, map_path)
     source = f"{map_path.name} band {band} ({numbering})"
     how = {} if like is None else {"LCZMAP_RESAMPLED_FROM": f"{source} by {resampling} onto {like.name}"}
     tags = {**own_tags(header.tags), "LCZMAP_CLIPPED_FROM": f"{source} to {area.name}", **how}
@@ -137,10 +128,16 @@ def clip_map(
     return Cut(geobox, classified / cells)
 
 
-def _with_crs(path: Path, header: RasterHeader) -> None:
-    if header.crs is None:
+def _check_found(cells: int, classified: int, area: CutArea, grid_path: Path, map_path: Path) -> None:
+    """Raise ValueError where no cell's centre lies in the area, or none there has a class."""
+    if not cells:
         raise ValueError(
-            f"{path}: expected a map with a CRS, it has none; set it in the file (gdal_edit.py -a_srs EPSG:… {path})"
+            f"{grid_path}: no centre of a cell lies in {area.name} ({_degrees(area.area)}); give an area on its ground"
+        )
+    if not classified:
+        raise ValueError(
+            f"{map_path}: has no class in {area.name} ({_degrees(area.area)}); compare it with the map's area: "
+            f"lczmap info {map_path}"
         )
 
 

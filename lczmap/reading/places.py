@@ -23,6 +23,7 @@ from lczmap.heat.zones import place_clearance_m
 from lczmap.mapping.confidence import CONFIDENCE_BANDS
 from lczmap.point_table import check_place_crs, find_column, read_points
 from lczmap.raster import RasterHeader, lattice, read_at, read_header, read_windows, square_pixel_m
+from lczmap.reading.header import check_crs
 
 REACH_M = 1000.0
 """Farther than this from a place no border is looked for."""
@@ -159,10 +160,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _check_map(path: Path, header: RasterHeader, band: int) -> None:
-    if header.crs is None:
-        raise ValueError(
-            f"{path}: expected a map with a CRS, it has none; set it in the file (gdal_edit.py -a_srs EPSG:… {path})"
-        )
+    check_crs(path, header)
     if not 1 <= band <= len(header.names):
         raise ValueError(f"{path}: expected a band from 1 to {len(header.names)}, got {band}")
 
