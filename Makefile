@@ -56,7 +56,7 @@ w2w: .w2w/.installed ## w2w in an environment of its own (it needs another raste
 # $(call environment,FOLDER,WHAT): a virtual environment with packages in it. uv does in seconds what takes pip minutes;
 # where it fails (an index that only pip's own settings name), pip is asked.
 define environment
-	test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || { rm -rf $(1); uv venv --seed --python $(PYTHON) $(1); } || \
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || uv venv --seed --allow-existing --python $(PYTHON) $(1) || \
 	  { echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	{ $(if $(UV),true,$(1)/bin/python -m pip install -q $(PIP_ARGS) uv) && \
 	  $(if $(UV),uv,$(1)/bin/uv) pip install --python $(1)/bin/python $(PIP_ARGS) $(2); } || \

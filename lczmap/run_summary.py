@@ -56,13 +56,19 @@ def _products(folder: Path) -> Iterator[Path]:
 
 
 def _sampled_lines(folder: Path) -> list[str]:
-    """Return what probability samples of the main network's maps say: the accuracy of the whole map."""
+    """Return what probability samples of the main network's maps say of these maps."""
     maps = [path for path in (folder / name for name in MAIN_MAPS) if path.is_file()]
     return [
-        f"{one.map_name}: overall accuracy of the whole map {_figure(one.content['oa'])}, from "
+        f"{one.map_name}: overall accuracy of {_covered(one.content)} {_figure(one.content['oa'])}, from "
         f"{one.content['labels']['used']} cells that people labelled"
         for one in read_map_accuracies(find_assessed(folder), maps)
     ]
+
+
+def _covered(assessed: Mapping[str, Any]) -> str:
+    """Return of how much of the map the figures are: classes without enough labels are left out."""
+    share = assessed["assessed_share"]
+    return "the whole map" if share == 1 else f"{share:.1%} of the map"
 
 
 def _accuracy_lines(folder: Path, untested: str | None) -> Iterator[str]:

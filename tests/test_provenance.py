@@ -80,6 +80,8 @@ def test_the_record_and_the_summary_say_that_no_area_tested_the_map(tmp_path: Pa
     said = summary(folder, tmp_path / "benchmarks")  # people measured it: no need to say how to
     assert "lcz.tif: overall accuracy of the whole map 1.000" in said and "from 6 cells that people labelled" in said
     assert record["untested"] not in said
+    assess_sample(folder / "lcz.tif", untold=14)  # nobody could tell any cell of class D
+    assert "lcz.tif: overall accuracy of 50.0% of the map 1.000" in summary(folder, tmp_path / "benchmarks")
 
 
 ENSEMBLE: dict[str, Any] = {
