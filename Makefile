@@ -4,7 +4,10 @@ VENV ?= .venv
 CORES ?= all
 # Further arguments for the installer, such as your own index: make demo PIP_ARGS="--index-url …"
 PIP_ARGS ?=
+# More than cores: tests wait for servers, disks and processes now and then
+TEST_WORKERS ?= 3
 BIN := $(VENV)/bin
+TESTS = PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 LCZMAP := -c constraints.txt -e '.[workflow,dev]'
 UV := $(shell command -v uv 2>/dev/null)
 # uv reads its own variables: let it look where pip was told to look
@@ -23,7 +26,8 @@ demo: setup ## map the simulated demo city
 
 # One thread for each process: libraries that use all cores get in each other's way. Long tests start first (conftest.py)
 test: setup ## run all tests
-	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(TESTS) tests/test_workflow_start.py
+	$(TESTS) --ignore tests/test_workflow_start.py -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 unit-test: setup ## run the quick tests, which start no Snakemake, server, browser or long training
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow and not server and not browser and not slow" -n auto --dist loadfile

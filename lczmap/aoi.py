@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
 LONLAT = "EPSG:4326"
+# what programs still write into GeoJSON in longitude and latitude
+_CRS84 = {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}
 
 
 def read_aoi(path: Path) -> BaseGeometry:
@@ -23,14 +26,9 @@ def read_aoi(path: Path) -> BaseGeometry:
     """
     if not path.is_file():
         raise ValueError(f"area of interest {path}: no such file; set `aoi` to a polygon file or a bounding box")
-    import pyogrio  # brings pandas and geopandas, half a second that only reading is worth
-
-    try:
-        layers = pyogrio.list_layers(path)[:, 0]
-        parts = [_read_layer(path, str(layer)) for layer in layers]
-    except pyogrio.errors.DataSourceError as error:
-        raise ValueError(f"area of interest {path}: not a readable vector file ({error})") from error
-    polygons = [p for part in parts for p in part]
+    polygons = _read_geojson(path)
+    if polygons is None:
+        polygons = _read_layers(path)
     if not polygons:
         raise ValueError(f"area of interest {path}: expected at least one polygon, found none")
     for polygon in polygons:
@@ -102,6 +100,30 @@ def _beyond_180(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.column_stack([np.where(xy[:, 0] < 0, xy[:, 0] + 360, xy[:, 0]), xy[:, 1]])
 
 
+def _read_geojson(path: Path) -> list[BaseGeometry] | None:
+    """Return the polygons of a GeoJSON in longitude and latitude (RFC 7946), None for any other file.
+
+    GDAL would read the same; it brings pandas, most of a second of each call of Snakemake.
+    """
+    try:
+        text = path.read_text("utf-8")
+        if json.loads(text).get("crs", _CRS84) != _CRS84:
+            return None
+        return _polygons([shapely.force_2d(shapely.from_geojson(text))])
+    except (ValueError, AttributeError, shapely.errors.GEOSException):
+        return None
+
+
+def _read_layers(path: Path) -> list[BaseGeometry]:
+    import pyogrio
+
+    try:
+        layers = pyogrio.list_layers(path)[:, 0]
+        return [polygon for layer in layers for polygon in _read_layer(path, str(layer))]
+    except pyogrio.errors.DataSourceError as error:
+        raise ValueError(f"area of interest {path}: not a readable vector file ({error})") from error
+
+
 def _read_layer(path: Path, layer: str) -> list[BaseGeometry]:
     import pyogrio
 
@@ -110,6 +132,11 @@ def _read_layer(path: Path, layer: str) -> list[BaseGeometry]:
         return []
     if not meta["crs"]:
         raise ValueError(f"area of interest {path}: the file names no CRS; give it one")
-    geometries = shapely.from_wkb(wkb)
-    parts = [p for g in geometries if g is not None for p in shapely.get_parts(g)]
-    return [to_lonlat(p, meta["crs"]) for p in parts if p.geom_type == "Polygon"]
+    return [to_lonlat(polygon, meta["crs"]) for polygon in _polygons(shapely.from_wkb(wkb))]
+
+
+def _polygons(geometries: Iterable[BaseGeometry | None]) -> list[BaseGeometry]:
+    """Return the polygons, also those within multipolygons and collections."""
+    parts = [part for geometry in geometries if geometry is not None for part in shapely.get_parts(geometry)]
+    nested = [part for part in parts if part.geom_type in ("MultiPolygon", "GeometryCollection")]
+    return [part for part in parts if part.geom_type == "Polygon"] + (_polygons(nested) if nested else [])

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import geopandas
@@ -36,6 +37,27 @@ def test_several_polygons_become_one_area_and_lines_are_passed_over(tmp_path: Pa
 def test_a_polygon_on_both_sides_of_the_antimeridian_runs_on(tmp_path: Path) -> None:
     path = written(tmp_path / "a.geojson", shapely.box(179.5, -17, 180, -16), shapely.box(-180, -17, -179.5, -16))
     assert read_aoi(path).bounds == (179.5, -17, 180.5, -16)
+
+
+def test_polygons_within_collections_count_in_every_format(tmp_path: Path) -> None:
+    parts = [shapely.box(13.3, 52.4, 13.4, 52.5), shapely.MultiPolygon([shapely.box(13.4, 52.4, 13.5, 52.5)])]
+    whole = shapely.GeometryCollection([*parts, shapely.Point(1, 1)])
+    for name in ("a.geojson", "a.gpkg"):
+        assert read_aoi(written(tmp_path / name, whole)).symmetric_difference(SQUARE).area < 1e-12
+
+
+def test_heights_features_without_a_shape_and_another_crs_are_read_from_geojson(tmp_path: Path) -> None:
+    high = shapely.force_3d(SQUARE, 5.0)
+    plain = json.loads(shapely.to_geojson(high))
+    feature = {"type": "Feature", "properties": None, "geometry": plain}
+    gap = feature | {"geometry": None}
+    frame = geopandas.GeoSeries([SQUARE], crs="EPSG:4326").to_crs("EPSG:25833")
+    named = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::25833"}}
+    elsewhere = json.loads(shapely.to_geojson(frame[0])) | {"crs": named}
+    for content in (plain, feature, {"type": "FeatureCollection", "features": [gap, feature]}, elsewhere):
+        (tmp_path / "a.geojson").write_text(json.dumps(content))
+        area = read_aoi(tmp_path / "a.geojson")
+        assert not area.has_z and area.symmetric_difference(SQUARE).area < 1e-9
 
 
 def test_a_missing_file_says_what_to_set(tmp_path: Path) -> None:

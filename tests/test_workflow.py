@@ -12,44 +12,11 @@ from pathlib import Path
 import pytest
 import rasterio
 from rio_cogeo import cog_validate
+from workflow_runs import PERIOD, ROOT, city_file, environment, plan, refused, snakemake, succeeded
 
 from lczmap.raster import read_cells, read_class_map
 
-ROOT = Path(__file__).parent.parent
-PERIOD = "2024-05-01_2024-09-30"
 pytestmark = pytest.mark.workflow
-
-
-def environment() -> dict[str, str]:
-    """The environment's programs first, and no accidental import of the clone from the working directory."""
-    programs = str(Path(sys.executable).parent)
-    kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    return {**kept, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-
-
-def snakemake(folder: Path, *arguments: str | Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = ["snakemake", "--snakefile", root / "Snakefile", "--directory", folder, "--cores", "2", *arguments]
-    folder.mkdir(parents=True, exist_ok=True)
-    return subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, env=environment(), timeout=900
-    )
-
-
-def succeeded(result: subprocess.CompletedProcess[str]) -> str:
-    output = result.stdout + result.stderr
-    assert result.returncode == 0, output[-6000:]
-    return output
-
-
-def refused(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode != 0
-    return result.stdout + result.stderr
-
-
-def city_file(folder: Path, text: str, name: str = "city.yaml") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(text)
-    return folder / name
 
 
 SMALL = """
@@ -181,24 +148,9 @@ def test_a_killed_run_resumes_where_it_was(finished: Path, tmp_path: Path) -> No
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_a_dry_run_answers_within_five_seconds(tmp_path: Path) -> None:
-    times = []
-    for _ in range(3):
-        started = time.monotonic()
-        succeeded(snakemake(tmp_path, "-n"))
-        times.append(time.monotonic() - started)
-    assert min(times) < 5, times
-
-
-def test_parsing_the_workflow_does_not_import_torch() -> None:
-    modules = "lczmap.configfiles, lczmap.config.recipes, lczmap.reproduce.tables, lczmap.grid, lczmap.aoi"
-    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-
 def test_a_city_file_maps_that_city_and_not_the_demo(tmp_path: Path) -> None:
     config = city_file(tmp_path, "city: bergen\naoi: {bbox: [5.2, 60.3, 5.4, 60.45]}\n")
-    output = succeeded(snakemake(tmp_path, "-n", "--configfile", config))
+    output = succeeded(plan(tmp_path, "--configfile", config))
     assert "results/bergen/" in output
     assert "results/demo/" not in output
 
@@ -208,7 +160,7 @@ def test_two_files_map_two_cities(tmp_path: Path) -> None:
         city_file(tmp_path, f"city: {name}\naoi: {{bbox: {box}}}\n", f"{name}.yaml")
         for name, box in (("a", [5.2, 60.3, 5.4, 60.4]), ("b", [10.6, 59.8, 10.9, 60.0]))
     ]
-    output = succeeded(snakemake(tmp_path, "-n", "--configfile", *files))
+    output = succeeded(plan(tmp_path, "--configfile", *files))
     assert f"results/a/{PERIOD}/lcz.tif" in output and f"results/b/{PERIOD}/lcz.tif" in output
 
 
@@ -233,7 +185,7 @@ def test_the_workflow_runs_from_a_clone_with_a_space_in_its_path(tmp_path: Path)
     ],
 )
 def test_a_mistake_in_the_configuration_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
-    output = refused(snakemake(tmp_path, "-n", "--configfile", city_file(tmp_path, text)))
+    output = refused(plan(tmp_path, "--configfile", city_file(tmp_path, text)))
     assert message in " ".join(output.split())
     assert "Traceback" not in output
 
@@ -258,5 +210,5 @@ def test_the_use_of_conda_without_conda_is_explained_by_snakemake(tmp_path: Path
 
 
 def test_a_profile_sends_stacks_to_a_dask_scheduler(tmp_path: Path) -> None:
-    said = succeeded(snakemake(tmp_path, "-n", "--printshellcmds", "--profile", ROOT / "profiles" / "dask"))
+    said = succeeded(plan(tmp_path, "--profile", ROOT / "profiles" / "dask"))
     assert "stack-sentinel2" in said and said.count("--dask tcp://127.0.0.1:8786 --threads 1") == 18

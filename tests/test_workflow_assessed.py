@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from test_workflow import PERIOD, city_file, snakemake, succeeded
-from test_workflow_networks import command
+from workflow_runs import PERIOD, city_file, command, plan, succeeded
 
 pytestmark = pytest.mark.workflow
 
@@ -23,7 +22,7 @@ TELLING = ("write_report", "export_kmz", "export_stac", "write_metadata")
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """A folder with an empty file for each output of a run, all of one age."""
-    said = succeeded(snakemake(tmp_path, "--summary", "--configfile", city_file(tmp_path, CITY)))
+    said = succeeded(plan(tmp_path, "--summary", "--configfile", city_file(tmp_path, CITY)))
     names = [line.split("\t")[0] for line in said.splitlines() if line.startswith(("results/", "resources/"))]
     assert f"{RUN}/report.html" in names
     for path in (tmp_path / name for name in names):
@@ -34,7 +33,7 @@ def finished(tmp_path: Path) -> Path:
 
 
 def to_do(folder: Path) -> str:
-    return succeeded(snakemake(folder, "-n", "--printshellcmds", "--configfile", folder / "city.yaml"))
+    return succeeded(plan(folder, "--configfile", folder / "city.yaml"))
 
 
 def put(folder: Path, name: str) -> None:

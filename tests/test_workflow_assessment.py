@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_workflow import PERIOD, city_file, snakemake, succeeded
-from test_workflow_networks import command
 from typer.testing import CliRunner
+from workflow_runs import PERIOD, command, planned
 
 from lczmap.cli import app
 from lczmap.evaluation.records import write_report
@@ -39,10 +38,9 @@ model: {name: wudapt_rf}
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("assessment")
-    files = [city_file(folder, part, f"{number}.yaml") for number, part in enumerate(CITIES.split("---"))]
     wanted = [f"results/a/{PERIOD}/accuracy.png", f"results/b/{PERIOD}/accuracy.png"]
     wanted += [f"results/b/{PERIOD}/models/bp_lcz_eb_cnn/confusion.png", f"results/a/{PERIOD}/area_quality.csv"]
-    return succeeded(snakemake(folder, *wanted, "-n", "--printshellcmds", "--configfile", *files))
+    return planned(folder, CITIES, *wanted)
 
 
 def test_areas_are_checked_on_the_scenes_before_a_training_on_them(said: str) -> None:
@@ -94,8 +92,7 @@ compare: [gul_s2, wudapt_rf]
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A dry run of three cities with areas: nothing learns from them, one network does, a teacher labels instead."""
     folder = tmp_path_factory.mktemp("labelled")
-    files = [city_file(folder, part, f"{number}.yaml") for number, part in enumerate(LABELLED.split("---"))]
-    return succeeded(snakemake(folder, "-n", "--printshellcmds", "--configfile", *files))
+    return planned(folder, LABELLED)
 
 
 def split_and_table(said: str, place: str) -> list[str]:

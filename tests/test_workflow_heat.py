@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from test_workflow import PERIOD, city_file, refused, snakemake, succeeded
-from test_workflow_networks import command
+from workflow_runs import PERIOD, city_file, command, plan, planned, refused
 
 pytestmark = pytest.mark.workflow
 
@@ -30,10 +29,9 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("heat")
     for name in ("my stations.csv", "lst.tif"):
         (folder / name).touch()  # a dry run opens none
-    city = city_file(folder, CITY.format(folder=folder))
     pictures = ("heat/heat.png", "heat/sensors.png", "accuracy.png", "models/second/confusion.png")
     wanted = [f"results/a/{PERIOD}/{name}" for name in pictures]
-    return succeeded(snakemake(folder, *wanted, "-n", "--printshellcmds", "--configfile", city))
+    return planned(folder, CITY.format(folder=folder), *wanted)
 
 
 def test_each_file_has_its_own_unit_band_and_time(said: str) -> None:
@@ -57,4 +55,4 @@ def test_accuracy_pictures_of_all_networks_have_the_palette_of_the_maps(said: st
 
 def test_a_path_with_an_unknown_variable_is_named_when_the_file_is_read(tmp_path: Path) -> None:
     city = city_file(tmp_path, "city: a\ntemperature: {air: '${NO_SUCH_FOLDER}/a.csv'}\n")
-    assert "needs the environment variable NO_SUCH_FOLDER" in refused(snakemake(tmp_path, "-n", "--configfile", city))
+    assert "needs the environment variable NO_SUCH_FOLDER" in refused(plan(tmp_path, "--configfile", city))

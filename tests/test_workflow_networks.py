@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_workflow import PERIOD, city_file, refused, snakemake, succeeded
+from workflow_runs import PERIOD, city_file, command, plan, planned, refused, snakemake, succeeded
 
 from lczmap.models.checkpoint import read_description
 from lczmap.raster import band_names, read_cells
@@ -71,20 +71,8 @@ def test_the_explanation_has_a_band_per_group_where_the_map_has_a_class(mapped: 
     probabilities, _ = read_cells(folder / "probabilities.tif", expected=geobox)
     np.testing.assert_array_equal(np.isnan(support).all(axis=0), np.isnan(probabilities).any(axis=0))
     assert np.nanmax(abs(support)) <= 1.00001
-    said = succeeded(snakemake(mapped.parents[2], "-n", "--configfile", mapped.parents[2] / "city.yaml"))
+    said = succeeded(plan(mapped.parents[2], "--configfile", mapped.parents[2] / "city.yaml"))
     assert "models/rsnnet/confidence.tif" in said and "models/rsnnet/explanation.tif" not in said
-
-
-def dry_run(folder: Path, text: str) -> str:
-    """What Snakemake would run for files of cities that are separated by lines of dashes."""
-    files = [city_file(folder, part, f"{number}.yaml") for number, part in enumerate(text.split("---"))]
-    return succeeded(snakemake(folder, "-n", "--printshellcmds", "--configfile", *files))
-
-
-def command(said: str, verb: str, output: str) -> str:
-    found = [line for line in said.splitlines() if f"lczmap {verb} " in line and output in line]
-    assert len(found) == 1, found
-    return found[0]
 
 
 SEEN = """
@@ -106,7 +94,7 @@ model: {name: gul_s1}
 
 
 def test_the_record_reads_the_stacks_of_all_tiles_and_views_that_a_network_sees(tmp_path: Path) -> None:
-    said = dry_run(tmp_path, SEEN)
+    said = planned(tmp_path, SEEN)
     recorded = command(said, "record-run", f"results/a/{PERIOD}/run.json")
     views = ["s1.tif", *(f"s2_{season}.tif" for season in ("spring", "summer", "autumn", "winter"))]
     assert f"--grid results/a/grid.json --tiles results/a/{PERIOD}/tiles " in recorded
@@ -140,7 +128,7 @@ model: {name: wudapt_rf}
 
 
 def test_a_left_out_city_learns_from_the_others_and_all_its_polygons_test(tmp_path: Path) -> None:
-    said = dry_run(tmp_path, OTHERS)
+    said = planned(tmp_path, OTHERS)
     training = command(said, "train-model", f"results/a/{PERIOD}/models/wudapt_rf/checkpoint.safetensors")
     assert f" results/b/grid.json results/b/{PERIOD}/patches.gpkg results/b/{PERIOD}/tiles " in training
     assert f"--further-patches results/c/{PERIOD}/patches.gpkg --further-tiles results/c/{PERIOD}/tiles" in training
@@ -156,7 +144,7 @@ def test_another_map_is_compared_with_the_map_that_its_section_names(tmp_path: P
     other = tmp_path / "global.tif"
     other.touch()
     maps = f"{{name: plain, path: {other}}}, {{name: smooth, path: {other}, against: lcz_filtered}}"
-    said = dry_run(tmp_path, f"city: demo\nmap: {{tile_px: 2000}}\nmodel: {{name: gul_s2}}\nother_maps: [{maps}]\n")
+    said = planned(tmp_path, f"city: demo\nmap: {{tile_px: 2000}}\nmodel: {{name: gul_s2}}\nother_maps: [{maps}]\n")
     for name, ours in (("plain", "lcz.tif"), ("smooth", "lcz_filtered.tif")):
         said_of = command(said, "compare-maps", f"other_maps/{name}/agreement.json")
         assert f"compare-maps results/demo/{PERIOD}/{ours} {other} " in said_of
@@ -165,13 +153,13 @@ def test_another_map_is_compared_with_the_map_that_its_section_names(tmp_path: P
 def test_a_city_that_would_learn_from_its_own_ground_is_refused(tmp_path: Path) -> None:
     same = OTHERS.replace("seed: 2", "seed: 1")
     files = [city_file(tmp_path, part, f"{number}.yaml") for number, part in enumerate(same.split("---"))]
-    said = refused(snakemake(tmp_path, "-n", "--configfile", *files))
+    said = refused(plan(tmp_path, "--configfile", *files))
     assert "a shall learn from b, but their areas overlap or nearly touch" in " ".join(said.split())
     assert "Traceback" not in said
 
 
 def test_public_networks_get_a_card_and_gul_s1_the_statistics_of_its_scene(tmp_path: Path) -> None:
-    said = dry_run(tmp_path, "city: demo\nmap: {tile_px: 2000}\nmodel: {name: gul_s1}\ncompare: [gul_s2]\n")
+    said = planned(tmp_path, "city: demo\nmap: {tile_px: 2000}\nmodel: {name: gul_s1}\ncompare: [gul_s2]\n")
     adapted = f"results/demo/{PERIOD}/models/gul_s1/adapted.safetensors"
     adapting = command(said, "adapt-model", "gul_s1.safetensors")
     assert f"resources/pretrained/gul_s1.safetensors results/demo/{PERIOD}/tiles {adapted} --stack s1.tif" in adapting

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from test_workflow import PERIOD, city_file, snakemake, succeeded
-from test_workflow_networks import command
+from workflow_runs import PERIOD, command, planned
 
 pytestmark = pytest.mark.workflow
 
@@ -66,9 +65,7 @@ def dry_run(folder: Path, text: str) -> str:
     ready = folder / "ready.safetensors"
     for path in (ready, ready.with_suffix(".json")):
         path.write_text("{}")
-    parts = text.replace("READY", str(ready)).split("---")
-    files = [city_file(folder, part, f"{number}.yaml") for number, part in enumerate(parts)]
-    return succeeded(snakemake(folder, "-n", "--printshellcmds", "--configfile", *files))
+    return planned(folder, text.replace("READY", str(ready)))
 
 
 def inputs_of_training(said: str, city: str) -> str:

@@ -58,7 +58,7 @@ def place(geobox: GeoBox, height: npt.NDArray[np.floating], orbit: OrbitFit, tab
     )
     found = (placement.burst, placement.line, placement.sample)
     path = (orbit.coefficients, orbit.centre_s, orbit.half_s)
-    _place(height, *nodes, *path, table.bistatic_range_time_s, *table.kernel, *found)
+    _place(np.ascontiguousarray(height, np.float64), *nodes, *path, table.bistatic_range_time_s, *table.kernel, *found)
     return placement
 
 

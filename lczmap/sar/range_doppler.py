@@ -52,7 +52,7 @@ def ground_points(geobox: GeoBox, height: npt.NDArray[np.floating]) -> Double:
     check_heights(geobox, height)
     nodes = surface_nodes(geobox, None)
     points = np.empty((3, *height.shape))
-    _ground(height, nodes.values, nodes.row0, nodes.col0, points)
+    _ground(np.ascontiguousarray(height, np.float64), nodes.values, nodes.row0, nodes.col0, points)
     return points
 
 

@@ -1,18 +1,16 @@
 """`snakemake reproduce` as people run it, on generated files, which must not pass for a result on So2Sat."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from so2sat.made_so2sat import make_so2sat
+from workflow_runs import city_file, plan, snakemake
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.workflow
 
 TINY = {
@@ -21,17 +19,18 @@ TINY = {
 }
 
 
-def snakemake(folder: Path, section: object, *options: str) -> subprocess.CompletedProcess[str]:
-    folder.mkdir(parents=True, exist_ok=True)
+def target(folder: Path, section: object, *options: str | Path) -> tuple[str | Path, ...]:
+    """The arguments of Snakemake for a table."""
     content = {"city": "rehearsal"} if section is None else {"city": "rehearsal", "reproduce": section}
-    (folder / "table.yaml").write_text(yaml.safe_dump(content))
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PATH": programs}
-    command = ["snakemake", "reproduce", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", "2"]
-    command += [*options, "--configfile", folder / "table.yaml"]
-    return subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, env=environment, timeout=900
-    )
+    return ("reproduce", *options, "--configfile", city_file(folder, yaml.safe_dump(content), "table.yaml"))
+
+
+def run(folder: Path, section: object, *options: str) -> subprocess.CompletedProcess[str]:
+    return snakemake(folder, *target(folder, section, *options))
+
+
+def dry_run(folder: Path, section: object, *options: str) -> subprocess.CompletedProcess[str]:
+    return plan(folder, *target(folder, section, *options))
 
 
 def said_by(result: subprocess.CompletedProcess[str], *, fails: bool = False) -> str:
@@ -46,7 +45,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reproduce")
     (folder / "my data").mkdir()
     make_so2sat(folder / "my data" / "training.h5", 12, seed=1, cities=["berlin", "rome"])
-    said = said_by(snakemake(folder, section(folder), "--set-threads", "run_reproduction=1"))
+    said = said_by(run(folder, section(folder), "--set-threads", "run_reproduction=1"))
     assert "| EB-CNN (LEAKY, REHEARSAL) | bp_lcz (LEAKY) | 47, 48 | 79.29 |" in said  # the table on the screen
     return folder
 
@@ -86,7 +85,7 @@ def test_a_table_is_rehearsed_end_to_end(finished: Path) -> None:
 
 
 def test_fewer_seeds_on_the_command_line_train_nothing_again(finished: Path) -> None:
-    said = said_by(snakemake(finished, section(finished), "-n", "--config", "reproduce={seeds: [47]}"))
+    said = said_by(dry_run(finished, section(finished), "--config", "reproduce={seeds: [47]}"))
     assert "tabulate_reproduction 1" in said and "run_reproduction" not in said.partition("Job stats")[2]
 
 
@@ -100,7 +99,7 @@ def test_a_row_that_was_defined_otherwise_is_run_again(finished: Path, tmp_path:
             path.write_text(text.replace('\\"network\\": \\"eb_cnn\\"', '\\"network\\": \\"older\\"'))
             changed += path.read_text() != text
     assert changed
-    said = said_by(snakemake(folder, section(finished), "-n"))
+    said = said_by(dry_run(folder, section(finished)))
     assert "run_reproduction 2" in said.partition("Job stats")[2]  # both seeds of this row, not of the other
 
 
@@ -111,7 +110,7 @@ def test_official_weights_are_tested_on_the_test_file(real_data: Path, tmp_path:
     (tmp_path / "resources" / "pretrained").mkdir(parents=True)
     shutil.copy(weights, tmp_path / "resources" / "pretrained" / "sen2lcz.h5")
     make_so2sat(tmp_path / "testing.h5", 2, seed=2)
-    said = said_by(snakemake(tmp_path, {"table": "sen2lcz_official", "so2sat": str(tmp_path), "shrink": True}))
+    said = said_by(run(tmp_path, {"table": "sen2lcz_official", "so2sat": str(tmp_path), "shrink": True}))
     assert "REHEARSAL" in said and "| 69.37 |" in said
     result = tmp_path / "results" / "reproduce" / "sen2lcz_official" / "sen2lcz" / "seed47" / "result.json"
     assert json.loads(result.read_text())["data"]["patches"] == {"train": 0, "validation": 0, "test": 34}
@@ -131,19 +130,19 @@ def test_official_weights_are_tested_on_the_test_file(real_data: Path, tmp_path:
     ],
 )
 def test_what_is_missing_is_one_clear_line(wanted: object, message: str, tmp_path: Path) -> None:
-    said = said_by(snakemake(tmp_path, wanted, "-n"), fails=True)
+    said = said_by(dry_run(tmp_path, wanted), fails=True)
     assert message in said
     assert "most recent call last" not in said
     assert wanted is None or "Traceback" not in said  # what a target lacks is known later than the configuration
 
 
 def test_a_download_happens_only_when_it_is_asked_for(tmp_path: Path) -> None:
-    said = said_by(snakemake(tmp_path, {"table": "sen2lcz_official", "fetch": True}, "-n"))
+    said = said_by(dry_run(tmp_path, {"table": "sen2lcz_official", "fetch": True}))
     assert "fetch-so2sat v2 testing" in said and "convert_so2sat" in said
 
 
 def test_pictures_have_the_palette_of_the_configuration(tmp_path: Path) -> None:
-    wish = ("-n", "--printshellcmds", "--config", "map={palette: colour_blind}")
-    said = said_by(snakemake(tmp_path, {"table": "sen2lcz_official", "fetch": True}, *wish))
+    wish = ("--config", "map={palette: colour_blind}")
+    said = said_by(dry_run(tmp_path, {"table": "sen2lcz_official", "fetch": True}, *wish))
     drawn = said.partition("lczmap draw-reproduction")[2].partition("2>&1")[0]
     assert "tsne.png" in drawn and "--palette colour_blind" in drawn

@@ -1,18 +1,15 @@
 """A city of 1.2 km whose west is class 6 and whose east is class D, and Snakemake to map it."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 from shapely.geometry import box
 from tiny_archive import CRS, NORTH, WEST
+from workflow_runs import city_file, snakemake, succeeded
 
 from lczmap.raster import read_class_map
 
-ROOT = Path(__file__).parents[2]
 PERIOD = {"start": "2024-05-01", "end": "2024-06-30"}
 FOLDER = "results/tiny/2024-05-01_2024-06-30"
 SIZE_M = 1200
@@ -23,26 +20,9 @@ def reflectance(west: float):
     return lambda x, _: 0.02 + 1e-5 * (x - west + 5000)
 
 
-def snakemake(folder: Path, config: dict, *options: str) -> subprocess.CompletedProcess[str]:
-    (folder / "city.yaml").write_text(yaml.safe_dump(config))
-    programs = str(Path(sys.executable).parent)
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    command = [
-        "snakemake",
-        "--snakefile",
-        ROOT / "Snakefile",
-        "--directory",
-        folder,
-        "--cores",
-        "2",
-        *options,
-        "--configfile",
-    ]
-    return subprocess.run(
-        [*map(str, command), str(folder / "city.yaml")],
-        capture_output=True, text=True, check=False, env=environment, timeout=600,
-    )  # fmt: skip
+def arguments(folder: Path, config: dict, *options: str) -> tuple[str | Path, ...]:
+    """The arguments of Snakemake for a configuration."""
+    return (*options, "--configfile", city_file(folder, yaml.safe_dump(config)))
 
 
 def city(folder: Path, west: float = WEST, north: float = NORTH, crs: str = CRS, **other) -> dict:
@@ -70,9 +50,7 @@ def targets(run: str = FOLDER) -> tuple[str, ...]:
 
 def mapped(folder: Path, config: dict, run: str = FOLDER) -> str:
     """Map the city; check that the map tells west from east, and return what was said."""
-    result = snakemake(folder, config, *targets(run))
-    said = result.stdout + result.stderr
-    assert result.returncode == 0, said[-6000:]
+    said = succeeded(snakemake(folder, *arguments(folder, config, *targets(run))))
     codes, _ = read_class_map(folder / run / "lcz.tif")
     assert (codes[1:-1, :5] == 6).mean() > 0.9 and (codes[1:-1, -5:] == 14).mean() > 0.9
     scenes = json.loads((folder / run / "scenes.json").read_text())

@@ -12,12 +12,13 @@ import shapely
 from affine import Affine
 from fake_dataspace import NAME, PASSWORD, FakeDataSpace, Product
 from loopback import Loopback
-from mapped_city import SIZE_M, city, mapped, reflectance, snakemake, targets
+from mapped_city import SIZE_M, arguments, city, mapped, reflectance, targets
 from odc.geo.geobox import GeoBox
 from sar.independent_radar import near, read_radar
 from sar.synthetic_slc import paint_ground, places, unpack_annotations, write_safe, zipped
 from tiny_safe import Safe
 from tiny_safe import write_safe as write_optical
+from workflow_runs import plan, refused, snakemake, succeeded
 
 from lczmap.channels import SO2SAT8
 from lczmap.raster import read_cells, read_stack, write_cells
@@ -113,7 +114,7 @@ def test_a_zip_of_an_slc_product_becomes_the_channels_of_so2sat_and_a_map(site: 
 
 def planned(folder: Path, config: dict) -> str:
     """Return what a dry run says."""
-    return snakemake(folder, config, *targets(FOLDER), "--dry-run").stdout
+    return succeeded(plan(folder, *arguments(folder, config, *targets(FOLDER))))
 
 
 def test_a_product_of_the_data_space_is_downloaded_once_and_the_account_stays_secret(
@@ -139,9 +140,9 @@ def test_a_product_of_the_data_space_is_downloaded_once_and_the_account_stays_se
 
 def test_an_orbit_of_another_day_is_refused_and_nothing_is_left(site: Site, tmp_path: Path, real_data: Path) -> None:
     orbit = next((real_data / "safe").glob("*RESORB*.EOF"))
-    result = snakemake(tmp_path, configuration(site, tmp_path, orbit_file=str(orbit)))
-    said = result.stdout + result.stderr
-    assert result.returncode != 0 and "2023-08-23" in said and "2020-05-11" in said and "orbit_file: product" in said
+    config = configuration(site, tmp_path, orbit_file=str(orbit))
+    said = refused(snakemake(tmp_path, *arguments(tmp_path, config)))
+    assert "2023-08-23" in said and "2020-05-11" in said and "orbit_file: product" in said
     assert not list(tmp_path.rglob("orbits.json")) and not (tmp_path / FOLDER / "lcz.tif").exists()
 
 

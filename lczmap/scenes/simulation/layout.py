@@ -82,8 +82,8 @@ def map_districts(plan: Plan, half_m: float, pixel_m: float) -> tuple[npt.NDArra
         np.array(plan.river),
         plan.section_m,
         first_section,
-        half_m,
-        pixel_m,
+        float(half_m),
+        float(pixel_m),
         district,
         border_m,
     )
