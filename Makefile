@@ -26,8 +26,8 @@ demo: setup ## map the simulated demo city
 
 # One thread for each process: libraries that use all cores get in each other's way. Long tests start first (conftest.py)
 test: setup ## run all tests
-	$(TESTS) tests/test_workflow_start.py
 	$(TESTS) --ignore tests/test_workflow_start.py -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+	$(TESTS) tests/test_workflow_start.py
 
 unit-test: setup ## run the quick tests, which start no Snakemake, server, browser or long training
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not workflow and not server and not browser and not slow" -n auto --dist loadfile

@@ -36,8 +36,9 @@ def with_table(readme: str) -> str:
 
 def _keys(schema: dict[str, Any], section: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str]]:
     for name, entry in section["properties"].items():
-        reference = entry.get("$ref")
-        if reference:
+        forms = [entry, *entry.get("anyOf", ())]  # a section may have a short form
+        reference = next((form["$ref"] for form in forms if "$ref" in form), None)
+        if reference and isinstance(entry.get("default"), dict):
             yield from _keys(schema, schema["$defs"][reference.rsplit("/", 1)[-1]], f"{prefix}{name}.")
         else:
             default = entry.get("default", {} if entry.get("type") == "object" else None)

@@ -1,7 +1,9 @@
 """config/ holds what the code says; `python -m lczmap.configdocs` writes it anew."""
 
+import json
 from pathlib import Path
 
+import jsonschema
 import yaml
 
 from lczmap.config import Config, Model
@@ -12,6 +14,14 @@ FOLDER = Path(__file__).parent.parent / "config"
 
 def test_the_schema_is_up_to_date() -> None:
     assert (FOLDER / "schema.json").read_text() == schema_text()
+
+
+def test_the_schema_knows_the_short_forms_and_the_keys_of_the_long_ones() -> None:
+    checker = jsonschema.validators.validator_for(schema := json.loads(schema_text()))(schema)
+    right = "temperature: {air: a.csv, surface: {path: b.tif, unit: kelvin}}\ncompare: [gul_s2, {name: exvit}]"
+    assert [*checker.iter_errors(yaml.safe_load(right))] == []
+    for wrong in ("temperature: {air: {paht: a.csv}}", "compare: gul_s2", "compare: [{nmae: exvit}]", "temperature: 3"):
+        assert [*checker.iter_errors(yaml.safe_load(wrong))] != [], wrong
 
 
 def test_the_table_of_keys_is_up_to_date() -> None:

@@ -43,6 +43,10 @@ def _as_text(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
+def _path_is_section(value: object) -> object:
+    return {"path": value} if value is None or isinstance(value, str) else value
+
+
 class TemperatureFile(Section):
     """A file of temperatures, and what it does not say itself. A path alone may stand for the section."""
 
@@ -54,11 +58,6 @@ class TemperatureFile(Section):
     """Band of a raster with several."""
     time: Annotated[str | None, BeforeValidator(_as_text)] = None
     """Date and hour of a raster, where its tags do not say them; a surface heat island needs them."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _path_is_section(cls, value: object) -> object:
-        return {"path": value} if value is None or isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -91,8 +90,12 @@ class SurfaceTemperature(TemperatureFile):
 class Temperature(Section):
     """Heat island: temperatures of the zones."""
 
-    air: AirTemperature = AirTemperature()
-    surface: SurfaceTemperature = SurfaceTemperature()
+    air: Annotated[
+        AirTemperature, BeforeValidator(_path_is_section, json_schema_input_type=AirTemperature | str | None)
+    ] = AirTemperature()
+    surface: Annotated[
+        SurfaceTemperature, BeforeValidator(_path_is_section, json_schema_input_type=SurfaceTemperature | str | None)
+    ] = SurfaceTemperature()
     reference: Annotated[ClassLabel, BeforeValidator(str)] = "D"
     """Class that the others are compared with, 1 to 10 or A to G. Where a city has no D, another one must be named."""
     border_m: float = Field(default=200.0, ge=0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import BeforeValidator, field_validator, model_validator
 
 from lczmap.config.networks import network_problems
 from lczmap.config.parts import PRETRAINED, SENSORS, BoundingBox, Map, Model, Simulation, Training
@@ -14,6 +14,10 @@ from lczmap.config.products import EXPORTS, Accuracy, ExportName, OtherMap, Temp
 from lczmap.config.reproduce import Reproduce
 from lczmap.config.section import Name, Section, Sensor
 from lczmap.config.sensors import NETWORK, SEASONS, Sentinel1, Sentinel2
+
+
+def _name_is_model(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
 
 
 class Config(Section):
@@ -33,7 +37,7 @@ class Config(Section):
     map: Map = Map()
     training: Training = Training()
     model: Model = Model()
-    compare: tuple[Model, ...] = ()
+    compare: tuple[Annotated[Model, BeforeValidator(_name_is_model, json_schema_input_type=Model | str)], ...] = ()
     """Further networks that map the same city: names, or sections like `model`."""
     accuracy: Accuracy = Accuracy()
     other_maps: tuple[OtherMap, ...] = ()
@@ -49,11 +53,9 @@ class Config(Section):
 
     @field_validator("compare", mode="before")
     @classmethod
-    def _names_are_models(cls, value: object) -> object:
+    def _is_list(cls, value: object) -> object:
         if isinstance(value, (str, dict)):
             raise ValueError("expected a list of networks, such as [gul_s2]")
-        if isinstance(value, (list, tuple)):
-            return tuple({"name": item} if isinstance(item, str) else item for item in value)
         return value
 
     @model_validator(mode="after")
