@@ -4,8 +4,8 @@ VENV ?= .venv
 CORES ?= all
 # Further arguments for the installer, such as your own index: make demo PIP_ARGS="--index-url …"
 PIP_ARGS ?=
-# More than cores: tests wait for servers, disks and processes now and then
-TEST_WORKERS ?= 3
+# Processes that test; those that run Snakemake start two jobs each
+TEST_WORKERS ?= 2
 BIN := $(VENV)/bin
 TESTS = PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 LCZMAP := -c constraints.txt -e '.[workflow,dev]'
