@@ -18,10 +18,13 @@ def real_data() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start files with long tests first, so that the short ones fill what is left on the other cores."""
+    """Start files with long tests first, so that the short ones fill what is left on the other cores.
+
+    Tests that wait for servers stand among those that compute.
+    """
     items.sort(key=_rank)
 
 
 def _rank(item: pytest.Item) -> int:
-    marks = ("workflow", "slow", "server", "browser")
+    marks = ("workflow", "slow", "browser")
     return next((rank for rank, mark in enumerate(marks) if item.get_closest_marker(mark)), len(marks))

@@ -21,7 +21,7 @@ LIGHT = (
     "lczmap.report.page, "
     "lczmap.scenes.search, lczmap.scenes.stack, "
     "lczmap.evaluation.accuracy, lczmap.evaluation.figures, lczmap.evaluation.accuracy_figures, "
-    "lczmap.training.patches, lczmap.training.areas, lczmap.aoi"
+    "lczmap.training.patches, lczmap.training.areas, lczmap.training.train, lczmap.aoi"
 )
 RUN = """
 import sys

@@ -7,8 +7,10 @@ each process draws its own random numbers (augmentation, dropout), and each norm
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Hardware:
     @property
     def device(self) -> torch.device:
         """Where this process computes what is not training: its GPU, or the CPU."""
+        import torch  # seconds that a forest does not need
+
         is_gpu = self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
         return torch.device("cuda" if is_gpu else "cpu")
 

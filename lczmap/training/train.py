@@ -7,21 +7,21 @@ import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from lczmap.classes import CLASSES, NUM_CLASSES
 from lczmap.grid import PATCH_PX
-from lczmap.models.classifier import TorchClassifier, save_checkpoint
-from lczmap.models.registry import missing_value
+from lczmap.models.checkpoint import save_checkpoint
 from lczmap.models.rf import FOREST, ForestClassifier, fit_forest
 from lczmap.training.city_data import CityPatches, LabelledPatches, TrainingData, read_training_data
-from lczmap.training.data import PatchDataset
 from lczmap.training.hardware import ONE_DEVICE, Hardware, is_first_process
-from lczmap.training.preset import ForestPreset, Preset, load_preset
+from lczmap.training.preset import ForestPreset, NetworkPreset, Preset, load_preset
 from lczmap.views import View
+
+if TYPE_CHECKING:
+    from lczmap.models.classifier import TorchClassifier
 
 __all__ = ["CityPatches", "Hardware", "LabelledPatches", "TrainingData", "fit_model", "train_model", "training_folder"]
 
@@ -38,7 +38,6 @@ def train_model(
     channels: Sequence[str] | None = None,
     patch_px: int = PATCH_PX,
     teacher_probabilities: Path | None = None,
-    threads: int | None = None,
     hardware: Hardware = ONE_DEVICE,
 ) -> None:
     """Train the network (or forest) `name` and write its checkpoint, X.safetensors and X.json.
@@ -47,11 +46,9 @@ def train_model(
     selects the inputs (None: all channels of the stacks), `patch_px` is the width of a patch. With
     `teacher_probabilities` (17 bands on the grid's cells) the targets are the teacher's probabilities. A training
     that was killed goes on from its own folder beside the checkpoint. The same seed and inputs give the same
-    weights, byte for byte, on one machine with one number of `threads` (default: torch's). The test split is never
-    read. `views` name the stacks of each tile that are seen together (views.py).
+    weights, byte for byte, on one machine with one number of threads. The test split is never read. `views` name the
+    stacks of each tile that are seen together (views.py).
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
     recipe = load_preset(preset, model=name, options=options)
     if isinstance(recipe, ForestPreset) != (name == FOREST):
         raise ValueError(f"the preset {preset!r} is a recipe for a {recipe.kind}, not for {name!r}")
@@ -96,20 +93,32 @@ def fit_model(
     """Train a network or forest; return it as a classifier, and what is worth knowing of the training."""
     if isinstance(recipe, ForestPreset):
         return _fit_forest(recipe, data, seed)
-    from lczmap.training.network import fit_network, fit_normaliser  # lightning: seconds that a forest does not need
+    return _fit_network(name, recipe, data, seed, folder, hardware)
+
+
+def _fit_network(
+    name: str, recipe: NetworkPreset, data: TrainingData, seed: int, folder: Path, hardware: Hardware
+) -> tuple[TorchClassifier, dict[str, Any]]:
+    import torch  # and lightning: seconds that a forest does not need
+
+    from lczmap.models.registry import missing_value
+    from lczmap.training.data import PatchDataset
+    from lczmap.training.network import fit_network, fit_normaliser
+
+    def dataset(labelled: LabelledPatches) -> PatchDataset:
+        return PatchDataset(torch.from_numpy(labelled.patches), torch.from_numpy(labelled.targets))
 
     missing = missing_value(name)
-    normaliser = fit_normaliser(data.channels, data.train.patches, recipe.normalisation, missing_value=missing)
     result = fit_network(
         name,
         recipe,
-        _dataset(data.train),
-        _dataset(data.validation),
+        dataset(data.train),
+        dataset(data.validation),
         channels=data.channels,
         state=data.state,
         folder=folder,
         seed=seed,
-        normaliser=normaliser,
+        normaliser=fit_normaliser(data.channels, data.train.patches, recipe.normalisation, missing_value=missing),
         patch_px=data.patch_px,
         hardware=hardware,
     )
@@ -131,10 +140,6 @@ def _fit_forest(recipe: ForestPreset, data: TrainingData, seed: int) -> tuple[Fo
         return forest, {}
     right = forest.probabilities(data.validation.patches).argmax(axis=1) == data.validation.index
     return forest, {"best_validation_oa": float(right.mean())}
-
-
-def _dataset(labelled: LabelledPatches) -> PatchDataset:
-    return PatchDataset(torch.from_numpy(labelled.patches), torch.from_numpy(labelled.targets))
 
 
 def _describe(data: TrainingData) -> str:

@@ -200,7 +200,7 @@ def test_city_is_trained_from_areas_and_stacks_to_a_checkpoint(tmp_path: Path) -
     grid = city_grid()
     table, out = tmp_path / "patches.gpkg", tmp_path / "model" / "checkpoint.safetensors"
     select_patches(grid, areas, table, tmp_path / "p.json", validation=0.15, test=0.25, seed=47)
-    common = {"cities": [CityPatches(grid, table, tiles)], "seed": 47, "threads": 1}
+    common = {"cities": [CityPatches(grid, table, tiles)], "seed": 47}
     options = {**RECIPE, "epochs": 6}
     train_model(name="eb_cnn", out_checkpoint=out, views=combine(["s1.tif", "s2.tif"]), options=options, **common)
     classifier = load_checkpoint(out)
