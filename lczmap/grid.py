@@ -23,6 +23,8 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
+from lczmap.utm import to_utm, utm_crs
+
 PIXEL_M = 10
 """Pixel size of every stack in metres (the finest Sentinel-2 bands)."""
 PATCH_PX = 32
@@ -34,10 +36,6 @@ HALO_PX = MAX_PATCH_PX // 2
 MAX_SIDE_KM = 500
 SNAP_TOLERANCE_M = 1.0
 """An AOI that passes a cell border by less, by rounding of its coordinates, gets no further row of cells."""
-MAX_WRONG_HEMISPHERE_DEG = 10.0
-"""A forced zone of the other hemisphere is taken up to this latitude; further on its coordinates look like errors."""
-MAX_MERIDIAN_DISTANCE_DEG = 4.5
-"""A UTM zone is 3° wide on each side; 1.5° beyond it the scale error is still below 0.2 %."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ def make_grid(aoi: BaseGeometry, *, cell_m: int = 100, tile_px: int = 2000, crs:
     if tile_px < cell_px or tile_px % cell_px:
         raise ValueError(f"expected a tile size that is a multiple of {cell_px} px (one map cell), got {tile_px} px")
     crs = utm_crs(aoi, crs)
-    projected = _project(aoi, crs)
+    projected = to_utm(aoi, crs)
     west, south, east, north = projected.bounds
     if max(east - west, north - south) > MAX_SIDE_KM * 1000:
         raise ValueError(
@@ -140,39 +138,6 @@ def make_grid(aoi: BaseGeometry, *, cell_m: int = 100, tile_px: int = 2000, crs:
     columns = max(math.ceil((east - SNAP_TOLERANCE_M - left) / cell_m), 1)
     rows = max(math.ceil((top - south - SNAP_TOLERANCE_M) / cell_m), 1)
     return Grid(crs, float(left), float(top), columns * cell_px, rows * cell_px, cell_px, tile_px, projected)
-
-
-def utm_crs(aoi: BaseGeometry, forced: str | None = None) -> str:
-    """Return the UTM zone of the AOI's centre, or the `forced` one, as `EPSG:326xx` or `EPSG:327xx`.
-
-    ValueError where the AOI lies too far from the zone's meridian.
-    """
-    west, south, east, north = aoi.bounds
-    if south < -80 or north > 84:
-        raise ValueError(f"the area of interest reaches latitude {south:.2f}..{north:.2f}; UTM covers -80..84")
-    zone = math.floor(((west + east) / 2 + 180) / 6) % 60 + 1 if forced is None else _zone(forced)
-    meridian = zone * 6 - 183
-    reach = max(abs(_wrap(edge - meridian)) for edge in (west, east)) if east - west < 180 else 180.0
-    if reach > MAX_MERIDIAN_DISTANCE_DEG:
-        remedy = "split the area at a zone border" if forced is None else "leave `map.crs` out, or name a nearer zone"
-        raise ValueError(
-            f"the area of interest runs from longitude {west:.2f} to {east:.2f}, {reach:.1f}° from the meridian of "
-            f"UTM zone {zone}; a city run takes at most {MAX_MERIDIAN_DISTANCE_DEG}°: {remedy}"
-        )
-    if forced is not None and forced.startswith("EPSG:327") and south > MAX_WRONG_HEMISPHERE_DEG:
-        raise ValueError(f"{forced} is a zone of the southern hemisphere, the area begins at latitude {south:.2f}")
-    if forced is not None and forced.startswith("EPSG:326") and north < -MAX_WRONG_HEMISPHERE_DEG:
-        raise ValueError(f"{forced} is a zone of the northern hemisphere, the area ends at latitude {north:.2f}")
-    return forced or f"EPSG:{(32600 if north + south >= 0 else 32700) + zone}"
-
-
-def _zone(crs: str) -> int:
-    """Return the zone 1..60 of a UTM CRS, `EPSG:32633`; ValueError for any other."""
-    code = crs.removeprefix("EPSG:")
-    zone = int(code) % 100 if code.isdigit() and int(code) // 100 in (326, 327) else 0
-    if not 1 <= zone <= 60:
-        raise ValueError(f"expected a UTM zone such as EPSG:32633 (north) or EPSG:32733 (south), got {crs!r}")
-    return zone
 
 
 def tiles(grid: Grid) -> tuple[Tile, ...]:
@@ -273,14 +238,3 @@ def _centre(grid: Grid) -> tuple[float, float]:
     centre = (grid.west + grid.width * PIXEL_M / 2, grid.north - grid.height * PIXEL_M / 2)
     longitude, latitude = _to_lonlat(grid.crs).transform(*centre)
     return float(longitude), float(latitude)
-
-
-def _wrap(degrees: float) -> float:
-    return (degrees + 180) % 360 - 180
-
-
-def _project(aoi: BaseGeometry, crs: str) -> BaseGeometry:
-    # long edges bend in UTM: a vertex every 0.02° keeps the outline within 1 m
-    dense = shapely.segmentize(aoi, 0.02)
-    to_utm = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
-    return shapely.transform(dense, lambda xy: np.column_stack(to_utm.transform(xy[:, 0], xy[:, 1])))

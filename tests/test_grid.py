@@ -16,8 +16,8 @@ from lczmap.grid import (
     tile_geobox,
     tile_of_cell,
     tiles,
-    utm_crs,
 )
+from lczmap.utm import utm_crs
 
 UTM33 = "EPSG:32633"
 

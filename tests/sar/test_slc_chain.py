@@ -52,6 +52,8 @@ from lczmap.sar.safe import SlcProduct, open_slc
 Double = npt.NDArray[np.float64]
 Float = npt.NDArray[np.float32]
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Chain:

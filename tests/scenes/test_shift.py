@@ -21,6 +21,7 @@ from lczmap.scenes.local import read_archive
 from lczmap.scenes.shift import WINDOWS_PER_SIDE, estimate_city_shifts, reference_passes
 from lczmap.scenes.windows import spread_windows
 
+pytestmark = pytest.mark.slow
 CITY_PX = 264
 MARGIN_PX = (SIZE_PX - CITY_PX) // 2  # the scenes reach beyond the city
 GRID = Grid(
@@ -69,7 +70,6 @@ def write_slc(folder: Path, power: Image, on: GeoBox, *, id: str = "slc") -> Sce
     return make_scene(id, "sentinel-1", {"product": "slc", "calibration": "sigma0", "looks": "1"}, assets)
 
 
-@pytest.mark.slow
 def test_every_pass_gets_its_own_shift_in_metres_east_and_north(tmp_path: Path) -> None:
     scenes = [
         write_optical(tmp_path, optical(0)),
@@ -230,7 +230,6 @@ def test_windows_are_bounded_in_number_and_size_and_span_the_city(width: int, he
     assert windows[-1].transform @ (cols - 16, rows - 16) == (WEST + width * 10, NORTH - height * 10)
 
 
-@pytest.mark.slow
 def test_a_known_extra_shift_of_a_real_pass_is_recovered(
     real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from lczmap.scenes.local import read_archive
 from lczmap.scenes.simulate import simulate_city
 from lczmap.scenes.simulation.place import aoi_geojson, place_geobox
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIZE_M = 4000
 KML = "{http://www.opengis.net/kml/2.2}"

@@ -29,6 +29,7 @@ from lczmap.scenes.slc.pixels import Terrain, geocoded_parts, geometry_parts
 from lczmap.scenes.slc.process import SlcOptions, process_slc
 from lczmap.scenes.stack import stack_sentinel1
 
+pytestmark = pytest.mark.slow
 SEAM = "IW1 3|4 at IW2"
 HEIGHT = 1500.0
 NAMES = ("VV_re", "VV_im", "VH_lee")
@@ -70,7 +71,6 @@ def files(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.tif")}
 
 
-@pytest.mark.slow
 def test_what_is_made_is_kept_until_something_changes(
     radar: Radar, product: Path, heights: Path, tmp_path: Path
 ) -> None:
@@ -116,7 +116,6 @@ def test_a_killed_jobs_unpacked_images_are_swept(radar: Radar, product: Path, he
     assert not left.parent.exists()
 
 
-@pytest.mark.slow
 def test_a_pass_placed_at_a_shift_of_whole_pixels_is_the_moved_one(
     radar: Radar, product: Path, heights: Path, tmp_path: Path
 ) -> None:
