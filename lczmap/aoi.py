@@ -105,6 +105,8 @@ def _read_geojson(path: Path) -> list[BaseGeometry] | None:
 
     GDAL would read the same; it brings pandas, most of a second of each call of Snakemake.
     """
+    if path.suffix.lower() not in (".geojson", ".json"):
+        return None
     try:
         text = path.read_text("utf-8")
         if json.loads(text).get("crs", _CRS84) != _CRS84:
