@@ -18,7 +18,8 @@ def seconds_of_a_dry_run(folder: Path) -> float:
 
 
 def test_a_dry_run_answers_within_five_seconds(tmp_path: Path) -> None:
-    assert any(seconds_of_a_dry_run(tmp_path) < 5 for _ in range(3))
+    times = [seconds_of_a_dry_run(tmp_path) for _ in range(3)]
+    assert min(times) < 5, times
 
 
 def test_parsing_the_workflow_does_not_import_torch_and_reads_its_outline_without_pandas() -> None:

@@ -27,7 +27,7 @@ def environment() -> dict[str, str]:
 def snakemake(folder: Path, *arguments: str | Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run the command in a folder."""
     command = _command(folder, *arguments, root=root)
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), timeout=900)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), timeout=600)
 
 
 def plan(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
